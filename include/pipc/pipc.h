@@ -1,0 +1,14 @@
+/** @file pipc.h
+ *  All of pipc: named message queues, named shared memory, events.
+ */
+#ifndef PIPC_PIPC_H
+#define PIPC_PIPC_H
+
+#include "base.h"
+#include "error.h"
+#include "event.h"
+#include "library.h"
+#include "queue.h"
+#include "shm.h"
+
+#endif
