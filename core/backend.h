@@ -77,14 +77,17 @@ int pipc_fail(int error, const char *format, ...) __attribute__((format(printf, 
  * NO_SPACE, EMFILE/ENFILE -> LIMIT, else SYSTEM. */
 int pipc_error_from(int errno_value);
 
-int64_t pipc_now(void);                                       /* CLOCK_MONOTONIC, ns */
-bool pipc_nap(int64_t *nap, int64_t deadline);                /* sleeps *nap (0 = first), doubles it (50 us to 5 ms);
-                                                                 false, without sleeping, once the deadline is over */
-uint64_t pipc_random(void);                                   /* never 0 */
-uint64_t pipc_self(void);                                     /* this thread's identity, 50 bits, never 0 */
-bool pipc_is_dead(uint64_t identity);                         /* true only if proven */
-bool pipc_is_dead_process(int32_t pid, int64_t began_before); /* true only if proven: no such process, or the
-                                                    process with this pid began after that CLOCK_REALTIME time (ns) */
+int64_t pipc_now(void);                        /* CLOCK_MONOTONIC, ns */
+bool pipc_nap(int64_t *nap, int64_t deadline); /* sleeps *nap (0 = first), doubles it (50 us to 5 ms);
+                                                  false, without sleeping, once the deadline is over */
+uint64_t pipc_random(void);                    /* never 0 */
+uint64_t pipc_self(void);                      /* this thread's identity, 50 bits, never 0 */
+/* Is the thread behind an identity dead? True only if proven; `pid_namespace` is the one it was noted in
+ * (pipc_object.pid_namespace): what another namespace noted proves nothing here. */
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace);
+/* Is the process dead? True only if proven: no process has this pid, or the one that has it began after
+ * that time (CLOCK_REALTIME, ns). A pid of 0 or less proves nothing. */
+bool pipc_is_dead_process(int32_t pid, int64_t began_before);
 uint32_t pipc_name_hash(uint32_t kind, const char *name);
 size_t pipc_page(void); /* bytes of a page; the header takes one, the data begin behind it */
 

@@ -1,0 +1,198 @@
+/* A message is in the kernel, in staging, or FULL in its slot: never in private memory only. A
+ * process killed between any two instructions here leaves it in one of them, and pipc_repair finds it. */
+#include "core/claim.h"
+
+#include <limits.h>
+#include <string.h>
+
+static const unsigned char *staged_body(const struct pipc_queue *queue)
+{
+    return (const unsigned char *)(queue->staging + 1);
+}
+
+void pipc_staging_clear(struct pipc_queue *queue)
+{
+    *(volatile uint64_t *)&queue->staging->nonce = 0;
+}
+
+/* Copies the staged envelope once and checks every field of it. */
+static bool read_envelope(const struct pipc_queue *queue, struct pipc_envelope *envelope)
+{
+    memcpy(envelope, queue->staging, sizeof *envelope);
+    atomic_signal_fence(memory_order_seq_cst);
+    return envelope->nonce == queue->nonce && envelope->slot < queue->max_messages &&
+           envelope->length <= queue->max_size && envelope->length <= pipc_kernel_body_max(queue) &&
+           envelope->priority <= PIPC_PRIORITY_MAX && envelope->type != 0 && envelope->type <= PIPC_TYPE_MAX;
+}
+
+static bool is_its_slot(const struct pipc_queue *queue, const struct pipc_envelope *envelope, uint64_t word)
+{
+    return pipc_word_generation(word) == envelope->generation &&
+           atomic_load(&queue->slots[envelope->slot].ticket) == envelope->ticket;
+}
+
+/* RESERVED or SENT -> FULL. Fails if the reservation is not this message's (any more). */
+static bool claim(struct pipc_queue *queue, const struct pipc_envelope *envelope)
+{
+    _Atomic uint64_t *at = &queue->words[envelope->slot];
+    uint64_t word = atomic_load(at);
+    do {
+        enum pipc_slot_state state = pipc_word_state(word);
+        if ((state != PIPC_SLOT_RESERVED && state != PIPC_SLOT_SENT) || !is_its_slot(queue, envelope, word))
+            return false;
+    } while (!atomic_compare_exchange_weak(at, &word, pipc_word_as(word, PIPC_SLOT_FULL)));
+    return true;
+}
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The kernel's order of putting decides among kernel messages; tickets place them among the spilled. */
+static void place(struct pipc_queue *queue, const struct pipc_envelope *envelope, struct pipc_claimed *claimed)
+{
+    struct pipc_control *control = queue->control;
+    uint64_t *last = &control->last_order[envelope->priority];
+    claimed->slot = envelope->slot;
+    claimed->type = envelope->type;
+    claimed->priority = envelope->priority;
+    claimed->length = envelope->length;
+    claimed->order = max64(envelope->ticket, max64(control->floor, *last));
+    claimed->pull = ++control->pulls;
+    *last = claimed->order;
+}
+
+static uint64_t most_pulls(const struct pipc_queue *queue)
+{
+    return UINT64_C(4) * queue->max_messages + 64;
+}
+
+int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls)
+{
+    struct pipc_envelope envelope;
+    while ((*pulls)++ < most_pulls(queue)) {
+        size_t size = 0;
+        int error = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size, &size);
+        if (error == PIPC_E_EMPTY)
+            queue->control->floor = pipc_spare_ticket(queue);
+        if (error)
+            return error;
+        if (size >= sizeof envelope && read_envelope(queue, &envelope) && size - sizeof envelope == envelope.length &&
+            claim(queue, &envelope)) {
+            place(queue, &envelope, claimed);
+            return 0;
+        }
+        pipc_staging_clear(queue);
+    }
+    return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is flooded with messages that are not this queue's");
+}
+
+static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
+{
+    struct pipc_slot *slot = &queue->slots[claimed->slot];
+    slot->type = claimed->type;
+    slot->priority = claimed->priority;
+    slot->order = claimed->order;
+    slot->pull = claimed->pull;
+    atomic_store_explicit(&slot->length, claimed->length, memory_order_relaxed);
+    memcpy(pipc_slot_body(queue, claimed->slot), staged_body(queue), claimed->length);
+    atomic_thread_fence(memory_order_release);
+    pipc_staging_clear(queue);
+}
+
+int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed)
+{
+    fill(queue, claimed);
+    return pipc_index_insert(queue, claimed->slot) ? 0 : pipc_rebuild(queue);
+}
+
+int pipc_rebuild(struct pipc_queue *queue)
+{
+    pipc_index_clear(queue);
+    for (uint32_t slot = 0; slot < queue->max_messages; slot++)
+        if (pipc_slot_is_full(queue, slot) && !pipc_index_insert(queue, slot))
+            return pipc_fail(PIPC_E_DAMAGED, "the queue's index changes under the lock: somebody scribbles on it");
+    return 0;
+}
+
+/* What a dead holder of the lock left in staging: stowed anew if its slot is claimed, claimed if its
+ * slot waits for it, else it was delivered or never valid. */
+static void rescue_staged(struct pipc_queue *queue)
+{
+    struct pipc_envelope envelope;
+    struct pipc_claimed claimed;
+    if (!read_envelope(queue, &envelope)) {
+        pipc_staging_clear(queue);
+        return;
+    }
+    uint64_t word = atomic_load(&queue->words[envelope.slot]);
+    bool stowed = pipc_word_state(word) == PIPC_SLOT_FULL && is_its_slot(queue, &envelope, word);
+    if (stowed || claim(queue, &envelope)) {
+        place(queue, &envelope, &claimed);
+        fill(queue, &claimed);
+    }
+    pipc_staging_clear(queue);
+}
+
+/* May itself be cut short by a death: the next thief begins anew. */
+static int repair(struct pipc_queue *queue)
+{
+    rescue_staged(queue);
+    int error = pipc_rebuild(queue);
+    atomic_store(&queue->control->audit_wanted, 1);
+    pipc_word_bump_all(&queue->control->room);
+    pipc_word_bump_all(&queue->control->items);
+    pipc_word_bump_all(&queue->control->picky);
+    return error;
+}
+
+int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
+{
+    int error = pipc_lock_take(&queue->control->lock, queue->pid_namespace, patience);
+    if (error != PIPC_LOCK_STOLEN)
+        return error;
+    error = repair(queue);
+    if (error)
+        pipc_lock_give(&queue->control->lock);
+    return error;
+}
+
+/* Notes the words of places that should have a message in the kernel, or whose sender is dead. */
+static void note_places(struct pipc_queue *queue)
+{
+    for (uint32_t at = 0; at < queue->max_messages; at++) {
+        uint64_t word = atomic_load(&queue->words[at]);
+        bool lost =
+            pipc_word_state(word) == PIPC_SLOT_SENT ||
+            (pipc_word_state(word) == PIPC_SLOT_RESERVED && pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
+        queue->slots[at].noted = lost ? word : 0;
+    }
+}
+
+static void free_noted(struct pipc_queue *queue)
+{
+    bool freed = false;
+    for (uint32_t at = 0; at < queue->max_messages; at++) {
+        uint64_t word = queue->slots[at].noted;
+        enum pipc_slot_state state = pipc_word_state(word);
+        if (state == PIPC_SLOT_SENT || state == PIPC_SLOT_RESERVED)
+            freed |= atomic_compare_exchange_strong(&queue->words[at], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+    }
+    if (freed)
+        pipc_word_bump(&queue->control->room, INT_MAX);
+}
+
+int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
+{
+    struct pipc_claimed claimed;
+    int error;
+    atomic_store(&queue->control->audit_wanted, 0);
+    note_places(queue);
+    while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
+        ;
+    if (error != PIPC_E_EMPTY)
+        return error;
+    free_noted(queue);
+    return 0;
+}

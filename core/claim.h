@@ -1,0 +1,39 @@
+/* From the kernel queue into the slots: taking, claiming, stowing; and the repair after a death.
+ * Everything here is done with the queue's lock held. */
+#ifndef PIPC_CORE_CLAIM_H
+#define PIPC_CORE_CLAIM_H
+
+#include "core/slot.h"
+
+/* A message that was claimed and whose body lies in the staging buffer still. */
+struct pipc_claimed {
+    uint32_t slot;
+    uint32_t type;
+    uint32_t priority;
+    uint32_t length;
+    uint64_t order;
+    uint64_t pull;
+};
+
+/* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped.
+ * *pulls counts takes and bounds them: a hostile peer must not keep the lock busy for ever.
+ * 0 (claimed), PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED, _ACCESS, _SYSTEM of the backend. */
+int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls);
+
+/* Moves a claimed message from staging into its slot and indexes it. 0 or PIPC_E_DAMAGED. */
+int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
+
+/* Marks the staging buffer as empty. */
+void pipc_staging_clear(struct pipc_queue *queue);
+
+/* Frees places whose kernel message vanished or whose dead sender never put it. Call when the kernel
+ * said empty; pulls once more (what turns up is stowed). 0 or an error of pipc_claim_next. */
+int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
+
+/* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */
+int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience);
+
+/* Builds the indexes anew from the slots. 0 or PIPC_E_DAMAGED. */
+int pipc_rebuild(struct pipc_queue *queue);
+
+#endif

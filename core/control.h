@@ -1,0 +1,129 @@
+/* The queue's shared control area, and a handle on it.
+ *
+ * Data of the memory object, in this order, each part aligned to 64:
+ *
+ *     control | staging: 8 spare bytes + one kernel message | words[n] | slots[n] | bodies[n]
+ *
+ * Everything here can be written by every process that opened the queue. What a process relies on
+ * for its own safety (addresses, sizes, the nonce) it copied and verified at opening; what it reads
+ * later it reads once, checks, then uses.
+ */
+#ifndef PIPC_CORE_CONTROL_H
+#define PIPC_CORE_CONTROL_H
+
+#include "core/backend.h"
+#include "core/index.h"
+#include "core/lock.h"
+#include "core/wait.h"
+#include "pipc/queue.h"
+
+#define PIPC_PRIORITIES (PIPC_PRIORITY_MAX + 1)
+
+/* The live control fields: at most 512 bytes, so that a test can try every value of each. */
+struct pipc_control {
+    /* Guarded by the lock (the receivers' side). */
+    struct pipc_lock lock;
+    uint64_t pulls;            /* numbers kernel messages in the order they were taken */
+    uint64_t floor;            /* a ticket drawn when the kernel queue was seen empty */
+    _Atomic uint64_t received; /* statistics */
+    _Atomic uint64_t purged;
+    struct pipc_index_root by_priority; /* FULL slots: priority, order */
+    struct pipc_index_root by_type;     /* FULL slots: type, priority, order */
+    _Atomic int32_t last_receiver;
+    _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
+
+    /* The senders' side. */
+    _Alignas(64) _Atomic uint64_t tickets; /* the last ticket drawn */
+    _Atomic uint64_t spare_tickets;        /* tickets that stand for no confirmed send */
+    _Atomic uint64_t high_water;
+    _Atomic int64_t takeover_at; /* when RESERVED slots of the dead were looked for last */
+    _Atomic int32_t last_sender;
+    _Atomic uint32_t free_hint; /* a slot freed lately */
+
+    /* What callers sleep on. */
+    _Alignas(64) struct pipc_word items; /* receivers of any message, woken one by one */
+    struct pipc_word picky;              /* selective receivers, all woken */
+    _Alignas(64) struct pipc_word room;  /* senders, woken one by one */
+
+    uint64_t last_order[PIPC_PRIORITIES]; /* highest order claimed so far, by priority (lock) */
+
+    /* Fixed at creation. */
+    uint32_t max_messages;
+    uint32_t kernel_ask; /* bytes of one kernel message asked for: the staging buffer's size */
+    uint64_t max_size;
+};
+
+/* What travels through the kernel queue before the body. 32 bytes, no padding. */
+struct pipc_envelope {
+    uint64_t nonce; /* of the queue; 0 marks an empty staging buffer */
+    uint64_t ticket;
+    uint32_t slot;
+    uint32_t type;
+    uint32_t length; /* of the body */
+    uint16_t generation;
+    uint16_t priority;
+};
+
+/* One place. Written by the owner of the RESERVED word, or under the lock when it is FULL. */
+struct pipc_slot {
+    _Atomic uint64_t ticket;
+    uint64_t order; /* position among equals: lower is older */
+    uint64_t pull;  /* breaks ties of order */
+    uint32_t type;
+    uint32_t priority;
+    _Atomic uint32_t length;
+    uint32_t spare;
+    struct pipc_index_node by_priority;
+    struct pipc_index_node by_type;
+    uint64_t noted; /* by the audit: the word as it was */
+};
+
+_Static_assert(sizeof(struct pipc_envelope) == 32, "the envelope has no padding");
+_Static_assert(sizeof(struct pipc_slot) == 64, "one slot, one line");
+
+struct pipc_queue {
+    struct pipc_be_memory *memory;
+    struct pipc_object *object;
+    struct pipc_be_queue *kernel;
+    /* Private copies, verified at opening. */
+    struct pipc_control *control;
+    struct pipc_envelope *staging; /* PIPC_BE_PREFIX bytes before it are the backend's */
+    _Atomic uint64_t *words;
+    struct pipc_slot *slots;
+    unsigned char *bodies;
+    uint64_t nonce;
+    uint64_t max_size;
+    uint64_t body_stride;
+    uint64_t pid_namespace; /* 0: deaths cannot be seen, nothing is stolen */
+    uint32_t max_messages;
+    uint32_t kernel_size; /* bytes of one kernel message */
+    uint32_t rights;
+    _Atomic uint32_t hint; /* where this handle found a free slot last */
+    struct pipc_interrupts interrupts;
+    void *data; /* the mapping */
+};
+
+/* 0, PIPC_E_ACCESS if the handle lacks the right, or PIPC_E_REMOVED. */
+int pipc_queue_check(const struct pipc_queue *queue, uint32_t right);
+
+/* Notes and returns PIPC_E_REMOVED. */
+int pipc_queue_removed(void);
+
+/* Bytes of data that a queue with this control needs; 0 if the figures are impossible. */
+uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t kernel_ask);
+
+/* Sets the handle's addresses and sizes from the control area after checking them against the bytes
+ * that are there. 0 or PIPC_E_DAMAGED. */
+int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes);
+
+static inline unsigned char *pipc_slot_body(const struct pipc_queue *queue, uint32_t slot)
+{
+    return queue->bodies + slot * queue->body_stride;
+}
+
+static inline uint32_t pipc_kernel_body_max(const struct pipc_queue *queue)
+{
+    return queue->kernel_size - (uint32_t)sizeof(struct pipc_envelope);
+}
+
+#endif

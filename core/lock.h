@@ -1,0 +1,22 @@
+/* The lock of a queue: process-shared, pointer-free, robust against the death of its owner thread. */
+#ifndef PIPC_CORE_LOCK_H
+#define PIPC_CORE_LOCK_H
+
+#include "core/wait.h"
+
+/* [hash of the owner's start time 20 | waiters 1 | owner's thread id 30]; 0 is free. */
+struct pipc_lock {
+    _Atomic uint64_t word;
+};
+
+#define PIPC_LOCK_STOLEN   (-1)        /* taken from a dead owner: what it guards may be half-done */
+#define PIPC_LOCK_PATIENCE PIPC_MS(25) /* of calls that do not wait */
+
+/* Takes the lock. `pid_namespace`: where owners' identities mean something, 0 = nowhere, never steal.
+ * The caller does not hold it. 0, PIPC_LOCK_STOLEN, or PIPC_E_BUSY (nowait), PIPC_E_TIMEOUT, PIPC_E_INTERRUPTED. */
+int pipc_lock_take(struct pipc_lock *lock, uint64_t pid_namespace, struct pipc_patience *patience);
+
+/* Gives it back; does nothing if it was stolen meanwhile. */
+void pipc_lock_give(struct pipc_lock *lock);
+
+#endif

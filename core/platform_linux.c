@@ -1,0 +1,252 @@
+/* Linux: futexes, /proc, namespaces. */
+#include "core/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/backend.h"
+
+#define TID_BITS  30
+#define TID_MASK  ((UINT64_C(1) << TID_BITS) - 1)
+#define HASH_MASK ((UINT64_C(1) << 20) - 1)
+
+const char pipc_platform_name[] = "linux";
+const bool pipc_platform_detects_death = true;
+
+/* ---- time and sleeping ---- */
+
+int64_t pipc_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return PIPC_SECONDS(now.tv_sec) + now.tv_nsec;
+}
+
+bool pipc_nap(int64_t *nap, int64_t deadline)
+{
+    int64_t now = pipc_now();
+    if (now >= deadline)
+        return false;
+    *nap = *nap ? *nap * 2 : PIPC_US(50);
+    if (*nap > PIPC_MS(5))
+        *nap = PIPC_MS(5);
+    int64_t span = deadline - now < *nap ? deadline - now : *nap;
+    struct timespec time = {.tv_sec = 0, .tv_nsec = (long)span};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    return true;
+}
+
+/* With a time-out FUTEX_WAIT is never restarted after a handler: EINTR whatever SA_RESTART says. */
+enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, int64_t span)
+{
+    struct timespec time = {.tv_sec = span / PIPC_SECONDS(1), .tv_nsec = (long)(span % PIPC_SECONDS(1))};
+    if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0) == 0 || errno == EAGAIN)
+        return PIPC_SLEPT_WOKEN;
+    return errno == EINTR ? PIPC_SLEPT_SIGNAL : PIPC_SLEPT_OUT;
+}
+
+int pipc_wake_on(const _Atomic uint32_t *word, int count)
+{
+    int kept = errno;
+    long woken = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    errno = kept;
+    return woken > 0 ? (int)woken : 0;
+}
+
+bool pipc_may_spin(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set) > 1;
+    return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
+uint64_t pipc_random(void)
+{
+    uint64_t value = 0;
+    while (value == 0)
+        if (getrandom(&value, sizeof value, 0) != sizeof value)
+            value = (uint64_t)pipc_now() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)syscall(SYS_gettid);
+    return value;
+}
+
+/* ---- who is who ---- */
+
+static uint64_t namespace_of(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 ? (uint64_t)about.st_ino & 0xffffffffu : 0;
+}
+
+/* Start times are shifted by a time namespace, so that one counts too. */
+uint64_t pipc_pid_namespace(void)
+{
+    uint64_t pids = namespace_of("/proc/self/ns/pid");
+    return pids ? pids | namespace_of("/proc/self/ns/time") << 32 : 0;
+}
+
+/* Is the mounted /proc the one of this pid namespace? Another's numbers would lie. */
+static bool proc_is_ours(void)
+{
+    char target[32];
+    ssize_t length = readlink("/proc/self", target, sizeof target - 1);
+    if (length <= 0)
+        return false;
+    target[length] = 0;
+    return atol(target) == (long)getpid();
+}
+
+/* Reads state and start time (clock ticks since boot) of a thread; false if they cannot be read. */
+static bool read_stat(pid_t tid, char *state, uint64_t *start)
+{
+    char path[40], text[1024];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)tid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    if (length <= 0)
+        return false;
+    text[length] = 0;
+    const char *after_name = strrchr(text, ')');
+    unsigned long long ticks;
+    if (!after_name ||
+        sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               state, &ticks) != 2)
+        return false;
+    *start = ticks;
+    return true;
+}
+
+/* 20 bits, never 0: 0 stands for "unknown". */
+static uint64_t hash_start(uint64_t start)
+{
+    uint64_t hash = ((start + 1) * UINT64_C(0x9e3779b97f4a7c15)) >> 44;
+    return hash ? hash : 1;
+}
+
+static _Thread_local uint64_t self;
+static _Thread_local int32_t self_pid;
+
+static void forget_self(void)
+{
+    self = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_self);
+}
+
+static uint64_t learn_self(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    int kept = errno;
+    pid_t tid = (pid_t)syscall(SYS_gettid);
+    char state;
+    uint64_t start, hash = 0;
+    if (proc_is_ours() && read_stat(tid, &state, &start))
+        hash = hash_start(start);
+    self_pid = getpid();
+    self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
+    errno = kept;
+    return self;
+}
+
+uint64_t pipc_self(void)
+{
+    return self ? self : learn_self();
+}
+
+int32_t pipc_self_pid(void)
+{
+    if (!self)
+        learn_self();
+    return self_pid;
+}
+
+static bool gone(char state)
+{
+    return state == 'Z' || state == 'X' || state == 'x';
+}
+
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    pid_t tid = (pid_t)(identity & TID_MASK);
+    uint64_t mine = pipc_pid_namespace(), hash = identity >> TID_BITS & HASH_MASK;
+    if (tid <= 0 || !mine || mine != pid_namespace)
+        return false;
+    if (kill(tid, 0) != 0 && errno == ESRCH)
+        return true;
+    char state;
+    uint64_t start;
+    if (!proc_is_ours() || !read_stat(tid, &state, &start))
+        return false;
+    return gone(state) || (hash && hash_start(start) != hash);
+}
+
+bool pipc_is_dead_process(int32_t pid, int64_t began_before)
+{
+    if (pid <= 0)
+        return false;
+    if (kill(pid, 0) != 0 && errno == ESRCH)
+        return true;
+    char state;
+    uint64_t start;
+    if (!proc_is_ours() || !read_stat(pid, &state, &start))
+        return false;
+    struct timespec real, boot;
+    clock_gettime(CLOCK_REALTIME, &real);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    int64_t began = PIPC_SECONDS(start / (uint64_t)sysconf(_SC_CLK_TCK)) + PIPC_SECONDS(real.tv_sec - boot.tv_sec);
+    /* Two seconds of doubt: ticks, whole seconds, a clock that was set a little. */
+    return gone(state) || began > began_before + PIPC_SECONDS(2);
+}
+
+/* ---- advice for mappings ---- */
+
+int pipc_lock_pages(void *address, size_t size)
+{
+    if (mlock(address, size) == 0)
+        return 0;
+    struct rlimit limit = {0, 0};
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    return pipc_fail(errno == EAGAIN ? PIPC_E_NO_SPACE : PIPC_E_LIMIT,
+                     "mlock(%zu bytes): %s; RLIMIT_MEMLOCK is %llu bytes for this user, raise it with ulimit -l", size,
+                     strerror(errno), (unsigned long long)limit.rlim_cur);
+}
+
+int pipc_use_huge_pages(void *address, size_t size)
+{
+    static const char setting[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    char text[128] = "";
+    int file = open(setting, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
+    if (file >= 0)
+        close(file);
+    bool granted = length > 0 && (strstr(text, "[always]") || strstr(text, "[advise]") ||
+                                  strstr(text, "[within_size]") || strstr(text, "[force]"));
+    if (granted && madvise(address, size, MADV_HUGEPAGE) == 0)
+        return 0;
+    return pipc_fail(PIPC_E_UNSUPPORTED,
+                     "huge pages for %zu bytes of shared memory are not granted; "
+                     "write \"advise\" to %s as root",
+                     size, setting);
+}

@@ -1,0 +1,328 @@
+/* Receiving, peeking, purging. The lock is held from the first look to the last, so that a message that
+ * was taken from the kernel and is wanted by nobody here is stowed before anybody else looks. */
+#include <string.h>
+
+#include "core/call.h"
+#include "core/claim.h"
+#include "core/object.h"
+#include "core/platform.h"
+
+/* One receive or peek under way. */
+struct receive {
+    struct pipc_queue *queue;
+    pipc_selection selection;
+    pipc_message *message;
+    bool peek;
+};
+
+static bool wanted(pipc_selection selection, uint32_t type)
+{
+    switch (selection.rule) {
+    case PIPC_RULE_EXACTLY:
+        return type == selection.type;
+    case PIPC_RULE_EXCEPT:
+        return type != selection.type;
+    case PIPC_RULE_UP_TO:
+        return type <= selection.type;
+    default:
+        return true;
+    }
+}
+
+/* May the first match that the kernel gives be delivered at once, without looking at what lies behind
+ * it? If the kernel keeps our order, and the rule puts no type before another. */
+static bool first_match_is_best(const struct receive *receive)
+{
+    return pipc_be_takes_by_priority && (receive->selection.rule != PIPC_RULE_UP_TO || receive->selection.type == 1);
+}
+
+/* Pulls until the best of the kernel's matches is known. `candidate` stays in staging if it may be
+ * delivered from there (*staged); all else is stowed. */
+static int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged, uint64_t *pulls)
+{
+    struct pipc_queue *queue = receive->queue;
+    bool direct = first_match_is_best(receive);
+    int error;
+    *staged = false;
+    while ((error = pipc_claim_next(queue, candidate, pulls)) == 0) {
+        bool match = wanted(receive->selection, candidate->type);
+        if (match && direct && !receive->peek) {
+            *staged = true;
+            return 0;
+        }
+        error = pipc_stow(queue, candidate);
+        if (error || (match && direct))
+            return error;
+    }
+    return error == PIPC_E_EMPTY ? 0 : error;
+}
+
+static bool find(struct receive *receive, uint32_t *slot)
+{
+    struct pipc_queue *queue = receive->queue;
+    switch (receive->selection.rule) {
+    case PIPC_RULE_EXACTLY:
+        return pipc_index_first_of_type(queue, receive->selection.type, slot);
+    case PIPC_RULE_EXCEPT:
+        return pipc_index_first_except(queue, receive->selection.type, slot);
+    case PIPC_RULE_UP_TO:
+        return pipc_index_first(queue, PIPC_INDEX_BY_TYPE, slot);
+    default:
+        return pipc_index_first(queue, PIPC_INDEX_BY_PRIORITY, slot);
+    }
+}
+
+/* The best FULL slot, PIPC_INDEX_NONE if none is wanted. Damage found on the way is mended once. */
+static int best_full(struct receive *receive, uint32_t *slot)
+{
+    if (!find(receive, slot)) {
+        int error = pipc_rebuild(receive->queue);
+        if (error)
+            return error;
+        if (!find(receive, slot))
+            return pipc_fail(PIPC_E_DAMAGED, "the queue's index is damaged");
+    }
+    if (*slot != PIPC_INDEX_NONE && !wanted(receive->selection, receive->queue->slots[*slot].type))
+        *slot = PIPC_INDEX_NONE;
+    return 0;
+}
+
+static bool staged_is_better(const struct pipc_queue *queue, const struct pipc_claimed *staged, uint32_t slot)
+{
+    const struct pipc_slot *full = &queue->slots[slot];
+    if (staged->priority != full->priority)
+        return staged->priority > full->priority;
+    if (staged->order != full->order)
+        return staged->order < full->order;
+    return staged->pull < full->pull;
+}
+
+static void describe(const struct pipc_queue *queue, uint32_t slot, struct pipc_claimed *message)
+{
+    const struct pipc_slot *full = &queue->slots[slot];
+    uint32_t length = atomic_load_explicit(&full->length, memory_order_relaxed);
+    message->slot = slot;
+    message->type = full->type;
+    message->priority = full->priority;
+    message->length = length <= queue->max_size ? length : (uint32_t)queue->max_size;
+}
+
+/* Copies a message to the caller's buffer. */
+static int hand_over(const struct receive *receive, const struct pipc_claimed *from, const void *body)
+{
+    pipc_message *to = receive->message;
+    uint64_t room = to->size;
+    if (from->length > room && !(to->flags & PIPC_TRUNCATE)) {
+        to->size = from->length;
+        return pipc_fail(PIPC_E_TOO_SMALL, "the message has %u bytes, the buffer %llu; the message stays in the queue",
+                         from->length, (unsigned long long)room);
+    }
+    uint64_t bytes = from->length < room ? from->length : room;
+    if (bytes)
+        memcpy(to->data, body, bytes);
+    to->size = from->length;
+    to->type = from->type;
+    to->priority = from->priority;
+    return 0;
+}
+
+static void count_received(struct pipc_queue *queue)
+{
+    struct pipc_control *control = queue->control;
+    uint64_t received = atomic_load_explicit(&control->received, memory_order_relaxed);
+    atomic_store_explicit(&control->received, received + 1, memory_order_relaxed);
+    atomic_store_explicit(&control->last_receiver, pipc_self_pid(), memory_order_relaxed);
+}
+
+static int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)
+{
+    struct pipc_queue *queue = receive->queue;
+    int error = hand_over(receive, staged, queue->staging + 1);
+    if (error) {
+        int damage = pipc_stow(queue, staged);
+        return damage ? damage : error;
+    }
+    pipc_slot_free(queue, staged->slot);
+    pipc_staging_clear(queue);
+    count_received(queue);
+    return 0;
+}
+
+static int deliver_full(struct receive *receive, uint32_t slot)
+{
+    struct pipc_queue *queue = receive->queue;
+    struct pipc_claimed message;
+    describe(queue, slot, &message);
+    int error = hand_over(receive, &message, pipc_slot_body(queue, slot));
+    if (error || receive->peek)
+        return error;
+    if (!pipc_index_remove(queue, slot)) {
+        pipc_slot_free(queue, slot);
+        error = pipc_rebuild(queue);
+    } else
+        pipc_slot_free(queue, slot);
+    count_received(queue);
+    return error;
+}
+
+static int look_locked(struct receive *receive)
+{
+    struct pipc_queue *queue = receive->queue;
+    struct pipc_claimed staged;
+    bool is_staged;
+    uint32_t slot;
+    uint64_t pulls = 0;
+    int error = pull(receive, &staged, &is_staged, &pulls);
+    if (!error && !is_staged && atomic_load_explicit(&queue->control->audit_wanted, memory_order_relaxed))
+        error = pipc_audit(queue, &pulls);
+    if (!error)
+        error = best_full(receive, &slot);
+    if (error)
+        return error;
+    if (is_staged && (slot == PIPC_INDEX_NONE || staged_is_better(queue, &staged, slot)))
+        return deliver_staged(receive, &staged);
+    if (is_staged && (error = pipc_stow(queue, &staged)))
+        return error;
+    return slot == PIPC_INDEX_NONE ? PIPC_E_EMPTY : deliver_full(receive, slot);
+}
+
+static int look(struct receive *receive, struct pipc_patience *patience)
+{
+    struct pipc_queue *queue = receive->queue;
+    int error = pipc_queue_lock(queue, patience);
+    if (error)
+        return error;
+    error = look_locked(receive);
+    pipc_lock_give(&queue->control->lock);
+    if (!error && !receive->peek)
+        pipc_word_bump(&queue->control->room, 1);
+    return error;
+}
+
+static int empty(void)
+{
+    return pipc_fail(PIPC_E_EMPTY, "the queue holds no message that the selection wants");
+}
+
+static int receive_patiently(struct receive *receive, struct pipc_patience *patience)
+{
+    struct pipc_queue *queue = receive->queue;
+    bool any = receive->selection.rule == PIPC_RULE_ANY && !receive->peek;
+    struct pipc_word *word = any ? &queue->control->items : &queue->control->picky;
+    bool slept = false;
+    int error = look(receive, patience);
+    while (error == PIPC_E_EMPTY) {
+        if (patience->nowait)
+            return empty();
+        uint32_t announced = pipc_word_announce(word);
+        if (!pipc_object_is_ready(queue->object))
+            error = pipc_queue_removed();
+        else if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
+            slept = true;
+            int ended = pipc_word_sleep(word, announced, patience);
+            error = ended ? ended : error;
+        }
+    }
+    if (slept && error && any)
+        pipc_word_bump(word, 1); /* the wake-up may have been for somebody else too */
+    return error;
+}
+
+static int check_receive(pipc_selection selection, const pipc_message *message)
+{
+    if (selection.rule > PIPC_RULE_UP_TO)
+        return pipc_fail(PIPC_E_INVALID, "unknown selection rule %u", selection.rule);
+    if (selection.rule == PIPC_RULE_ANY ? selection.type != 0 : selection.type == 0 || selection.type > PIPC_TYPE_MAX)
+        return pipc_fail(PIPC_E_INVALID, "the selection's type %u is not in 1 to %u", selection.type, PIPC_TYPE_MAX);
+    if ((message->flags & ~(PIPC_RESTART | PIPC_TRUNCATE)) || message->reserved)
+        return pipc_fail(PIPC_E_INVALID, "unknown message flags 0x%x", message->flags);
+    if (message->size && !message->data)
+        return pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
+    return 0;
+}
+
+static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout,
+                           bool peek)
+{
+    struct pipc_patience patience;
+    struct pipc_call call;
+    if (!queue || !message)
+        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "message" : "queue");
+    int error = check_receive(selection, message);
+    if (!error)
+        error = pipc_patience_begin(&patience, timeout, &queue->interrupts);
+    if (!error)
+        error = pipc_queue_check(queue, PIPC_RECEIVE);
+    if (!error)
+        error = pipc_call_enter(&call, queue->nonce);
+    if (error)
+        return error;
+    patience.restart = message->flags & PIPC_RESTART;
+    struct receive receive = {queue, selection, message, peek};
+    return pipc_call_leave(&call, receive_patiently(&receive, &patience));
+}
+
+int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)
+{
+    return receive_or_peek(queue, selection, message, timeout, false);
+}
+
+int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)
+{
+    return receive_or_peek(queue, selection, message, timeout, true);
+}
+
+/* Stows what the kernel holds, then frees every FULL slot. */
+static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
+{
+    struct pipc_claimed claimed;
+    uint64_t pulls = 0;
+    int error;
+    while ((error = pipc_claim_next(queue, &claimed, &pulls)) == 0) {
+        pipc_slot_free(queue, claimed.slot);
+        pipc_staging_clear(queue);
+        ++*dropped;
+    }
+    if (error != PIPC_E_EMPTY)
+        return error;
+    pipc_index_clear(queue);
+    for (uint32_t slot = 0; slot < queue->max_messages; slot++)
+        if (pipc_slot_is_full(queue, slot)) {
+            pipc_slot_free(queue, slot);
+            ++*dropped;
+        }
+    return 0;
+}
+
+static int purge(struct pipc_queue *queue, uint64_t *dropped)
+{
+    struct pipc_patience patience;
+    struct pipc_control *control = queue->control;
+    pipc_patience_begin(&patience, PIPC_NOWAIT, NULL);
+    int error = pipc_queue_lock(queue, &patience);
+    if (error)
+        return error;
+    error = purge_locked(queue, dropped);
+    uint64_t purged = atomic_load_explicit(&control->purged, memory_order_relaxed);
+    atomic_store_explicit(&control->purged, purged + *dropped, memory_order_relaxed);
+    pipc_lock_give(&control->lock);
+    pipc_word_bump(&control->room, INT32_MAX);
+    return error;
+}
+
+int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped)
+{
+    struct pipc_call call;
+    uint64_t count = 0;
+    if (!queue)
+        return pipc_fail(PIPC_E_INVALID, "pipc_queue_purge: the queue is NULL");
+    int error = pipc_queue_check(queue, PIPC_RECEIVE);
+    if (!error)
+        error = pipc_call_enter(&call, queue->nonce);
+    if (error)
+        return error;
+    error = pipc_call_leave(&call, purge(queue, &count));
+    if (dropped)
+        *dropped = count;
+    return error;
+}

@@ -1,0 +1,181 @@
+/* Sending: reserve a place, then put the message into the kernel queue, or, if it is too large or the
+ * kernel has no room, into the place itself ("spilling"). Senders never take from the kernel queue. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/call.h"
+#include "core/claim.h"
+#include "core/object.h"
+#include "core/platform.h"
+
+#define BOUNCE 8192 /* kernel messages up to this size are put together on the stack */
+
+static void note_sent(struct pipc_queue *queue)
+{
+    struct pipc_control *control = queue->control;
+    atomic_store_explicit(&control->last_sender, pipc_self_pid(), memory_order_relaxed);
+    uint64_t sent = atomic_load_explicit(&control->tickets, memory_order_relaxed) -
+                    atomic_load_explicit(&control->spare_tickets, memory_order_relaxed);
+    uint64_t gone = atomic_load_explicit(&control->received, memory_order_relaxed) +
+                    atomic_load_explicit(&control->purged, memory_order_relaxed);
+    uint64_t now = sent > gone ? sent - gone : 0;
+    uint64_t high = atomic_load_explicit(&control->high_water, memory_order_relaxed);
+    if (now > queue->max_messages)
+        now = queue->max_messages;
+    while (now > high && !atomic_compare_exchange_weak(&control->high_water, &high, now))
+        ;
+}
+
+static void wake_receivers(struct pipc_queue *queue)
+{
+    pipc_word_bump(&queue->control->items, 1);
+    pipc_word_bump(&queue->control->picky, INT32_MAX);
+}
+
+static int put(struct pipc_queue *queue, const pipc_message *message, unsigned char *room, uint32_t slot, uint64_t word)
+{
+    struct pipc_envelope *envelope = (struct pipc_envelope *)(room + PIPC_BE_PREFIX);
+    envelope->nonce = queue->nonce;
+    envelope->ticket = atomic_load_explicit(&queue->slots[slot].ticket, memory_order_relaxed);
+    envelope->slot = slot;
+    envelope->type = message->type;
+    envelope->length = (uint32_t)message->size;
+    envelope->generation = (uint16_t)pipc_word_generation(word);
+    envelope->priority = (uint16_t)message->priority;
+    if (message->size)
+        memcpy(envelope + 1, message->data, message->size);
+    int error = pipc_be_queue_put(queue->kernel, envelope, sizeof *envelope + message->size, message->priority);
+    /* If the word has changed a receiver was faster: nobody else touches the reservation of the living. */
+    if (error == 0)
+        atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_SENT));
+    return error;
+}
+
+/* 0, PIPC_E_FULL if the message has to be spilled, or an error. */
+static int send_through_kernel(struct pipc_queue *queue, const pipc_message *message, uint32_t slot, uint64_t word)
+{
+    _Alignas(8) unsigned char bounce[PIPC_BE_PREFIX + BOUNCE];
+    size_t need = PIPC_BE_PREFIX + sizeof(struct pipc_envelope) + message->size;
+    if (message->size > pipc_kernel_body_max(queue))
+        return PIPC_E_FULL;
+    if (need <= sizeof bounce)
+        return put(queue, message, bounce, slot, word);
+    unsigned char *room = malloc(need);
+    if (!room)
+        return PIPC_E_FULL;
+    int error = put(queue, message, room, slot, word);
+    free(room);
+    return error;
+}
+
+/* The place is filled before the lock is taken; the new ticket, drawn under it, is the message's age. */
+static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t slot, uint64_t word,
+                 struct pipc_patience *patience)
+{
+    struct pipc_slot *place = &queue->slots[slot];
+    place->type = message->type;
+    place->priority = message->priority;
+    if (message->size)
+        memcpy(pipc_slot_body(queue, slot), message->data, message->size);
+    int error = pipc_queue_lock(queue, patience);
+    if (error)
+        return error;
+    atomic_fetch_add(&queue->control->spare_tickets, 1); /* the first ticket */
+    uint64_t ticket = pipc_ticket(queue);
+    atomic_store(&place->ticket, ticket);
+    place->order = ticket;
+    place->pull = 0;
+    bool mine = atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FULL));
+    if (!mine)
+        error = pipc_fail(PIPC_E_DAMAGED,
+                          "the place reserved for the message was taken away: somebody scribbles on the queue");
+    else if (!pipc_index_insert(queue, slot))
+        error = pipc_rebuild(queue);
+    pipc_lock_give(&queue->control->lock);
+    return error;
+}
+
+static int send_once(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
+{
+    uint32_t slot;
+    uint64_t word;
+    int error = pipc_slot_reserve(queue, &slot, &word);
+    if (error)
+        return error;
+    struct pipc_slot *place = &queue->slots[slot];
+    atomic_store(&place->ticket, pipc_ticket(queue));
+    atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
+    error = send_through_kernel(queue, message, slot, word);
+    if (error == PIPC_E_FULL)
+        error = spill(queue, message, slot, word, patience);
+    if (error) {
+        atomic_fetch_add(&queue->control->spare_tickets, 1);
+        pipc_slot_cancel(queue, slot, word);
+        return error;
+    }
+    note_sent(queue);
+    wake_receivers(queue);
+    return 0;
+}
+
+static int full(void)
+{
+    return pipc_fail(PIPC_E_FULL, "all places of the queue are taken");
+}
+
+static int send_patiently(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
+{
+    struct pipc_word *room = &queue->control->room;
+    int error = send_once(queue, message, patience);
+    bool slept = false;
+    while (error == PIPC_E_FULL) {
+        if (patience->nowait)
+            return full();
+        uint32_t announced = pipc_word_announce(room);
+        if (!pipc_object_is_ready(queue->object))
+            error = pipc_queue_removed();
+        else if ((error = send_once(queue, message, patience)) == PIPC_E_FULL) {
+            slept = true;
+            int ended = pipc_word_sleep(room, announced, patience);
+            error = ended ? ended : error;
+        }
+    }
+    if (slept && error)
+        pipc_word_bump(room, 1); /* the wake-up may have been for somebody else too */
+    return error;
+}
+
+static int check_message(const struct pipc_queue *queue, const pipc_message *message)
+{
+    if (message->type == 0 || message->type > PIPC_TYPE_MAX)
+        return pipc_fail(PIPC_E_INVALID, "message type %u is not in 1 to %u", message->type, PIPC_TYPE_MAX);
+    if (message->priority > PIPC_PRIORITY_MAX)
+        return pipc_fail(PIPC_E_INVALID, "priority %u is above %u", message->priority, PIPC_PRIORITY_MAX);
+    if ((message->flags & ~PIPC_RESTART) || message->reserved)
+        return pipc_fail(PIPC_E_INVALID, "unknown message flags 0x%x", message->flags);
+    if (message->size && !message->data)
+        return pipc_fail(PIPC_E_INVALID, "the message's data is NULL");
+    if (message->size > queue->max_size)
+        return pipc_fail(PIPC_E_TOO_BIG, "the message has %llu bytes, the queue takes %llu",
+                         (unsigned long long)message->size, (unsigned long long)queue->max_size);
+    return 0;
+}
+
+int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t timeout)
+{
+    struct pipc_patience patience;
+    struct pipc_call call;
+    if (!queue || !message)
+        return pipc_fail(PIPC_E_INVALID, "pipc_queue_send: the %s is NULL", queue ? "message" : "queue");
+    int error = check_message(queue, message);
+    if (!error)
+        error = pipc_patience_begin(&patience, timeout, &queue->interrupts);
+    if (!error)
+        error = pipc_queue_check(queue, PIPC_SEND);
+    if (!error)
+        error = pipc_call_enter(&call, queue->nonce);
+    if (error)
+        return error;
+    patience.restart = message->flags & PIPC_RESTART;
+    return pipc_call_leave(&call, send_patiently(queue, message, &patience));
+}

@@ -1,0 +1,284 @@
+/* Named shared memory. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/call.h"
+#include "core/object.h"
+#include "core/platform.h"
+#include "pipc/shm.h"
+
+struct mapping {
+    struct mapping *next;
+    void *address;
+};
+
+struct pipc_shm {
+    struct pipc_be_memory *memory;
+    struct pipc_object *object;
+    uint64_t size;
+    uint32_t rights;
+    pthread_mutex_t mutex; /* guards the mappings, and what the backend keeps of them */
+    struct mapping *mappings;
+};
+
+/* A handle's calls are short and never wait for another process; cancellation would strand the mutex. */
+static void enter(struct pipc_shm *shm, struct pipc_call *call)
+{
+    pipc_call_enter(call, 0);
+    pthread_mutex_lock(&shm->mutex);
+}
+
+static int leave(struct pipc_shm *shm, struct pipc_call *call, int result)
+{
+    pthread_mutex_unlock(&shm->mutex);
+    return pipc_call_leave(call, result);
+}
+
+static int check(const struct pipc_shm *shm)
+{
+    if (!shm)
+        return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
+    if (!pipc_object_is_ready(shm->object))
+        return pipc_fail(PIPC_E_REMOVED, "the memory was removed; unmap and close the handle");
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int check_options(const pipc_shm_options *options)
+{
+    bool reserved = options->reserved32 != 0;
+    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
+        reserved |= options->reserved[i] != 0;
+    if (reserved)
+        return pipc_fail(PIPC_E_INVALID, "a reserved field of the options is not 0");
+    if (options->size > PTRDIFF_MAX - 2 * (uint64_t)pipc_page())
+        return pipc_fail(PIPC_E_INVALID, "%llu bytes are more than a process can map",
+                         (unsigned long long)options->size);
+    return pipc_mode_check(options->mode);
+}
+
+static int touch(struct pipc_shm *shm)
+{
+    void *address;
+    int error = pipc_be_memory_map(shm->memory, PIPC_READ | PIPC_WRITE, &address);
+    if (error)
+        return error;
+    for (uint64_t at = 0; at < shm->size; at += pipc_page())
+        ((volatile unsigned char *)address)[at] = 0;
+    pipc_be_memory_unmap(shm->memory, address);
+    return 0;
+}
+
+static int open_object(struct pipc_shm *shm, const char *name, uint32_t flags, const pipc_shm_options *asked)
+{
+    uint32_t mode = asked->mode ? asked->mode : PIPC_DEFAULT_MODE;
+    struct pipc_be_request request = {
+        .kind = PIPC_KIND_SHM,
+        .name = name,
+        .flags = (flags & (PIPC_CREATE | PIPC_EXCLUSIVE)) | shm->rights,
+        .mode = mode,
+        .asked_mode = mode,
+        .size = asked->size,
+        .deadline = pipc_now() + PIPC_BUILDER_PATIENCE,
+    };
+    /* Without a size nothing can be made, but what exists can still be opened. */
+    if (!asked->size)
+        request.flags &= ~(PIPC_CREATE | PIPC_EXCLUSIVE);
+    bool is_new = false;
+    int error = pipc_be_memory_open(&shm->memory, &request, &is_new);
+    if (error)
+        return error == PIPC_E_NOT_FOUND && (flags & PIPC_CREATE)
+                   ? pipc_fail(PIPC_E_INVALID, "\"%s\" does not exist, and new memory needs a size", name)
+                   : error;
+    shm->object = pipc_be_memory_object(shm->memory);
+    shm->size = shm->object->size;
+    if (is_new) {
+        error = flags & PIPC_PREFAULT ? touch(shm) : 0;
+        if (error)
+            pipc_be_memory_abandon(shm->memory);
+        return error ? error : pipc_be_memory_publish(shm->memory);
+    }
+    error = pipc_namespace_check(shm->object, flags);
+    if (!error && shm->size > pipc_be_memory_size(shm->memory))
+        error = pipc_fail(PIPC_E_DAMAGED, "\"%s\" is smaller than its header says", name);
+    if (!error)
+        error = pipc_option_check(name, "size", asked->size, shm->size);
+    if (!error)
+        error = pipc_option_check(name, "mode", asked->mode, shm->object->mode);
+    if (error)
+        pipc_be_memory_close(shm->memory);
+    return error;
+}
+
+int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_shm_options *options)
+{
+    static const pipc_shm_options none;
+    const uint32_t allowed = PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ | PIPC_WRITE | PIPC_FOREIGN_PIDS | PIPC_PREFAULT;
+    struct pipc_call call;
+    uint32_t rights = 0;
+    if (!out)
+        return pipc_fail(PIPC_E_INVALID, "pipc_shm_open: the handle's address is NULL");
+    *out = NULL;
+    int error = pipc_name_check(name);
+    if (!error)
+        error = pipc_open_flags_check(flags, allowed, &rights);
+    if (!error)
+        error = check_options(options ? options : &none);
+    if (!error && (flags & PIPC_EXCLUSIVE) && (!options || !options->size))
+        error = pipc_fail(PIPC_E_INVALID, "new memory needs a size");
+    if (error)
+        return error;
+    struct pipc_shm *shm = calloc(1, sizeof *shm);
+    if (!shm)
+        return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *shm);
+    shm->rights = rights;
+    pthread_mutex_init(&shm->mutex, NULL);
+    pipc_call_enter(&call, 0);
+    error = pipc_call_leave(&call, open_object(shm, name, flags, options ? options : &none));
+    if (error) {
+        pthread_mutex_destroy(&shm->mutex);
+        free(shm);
+    } else
+        *out = shm;
+    return error;
+}
+
+int pipc_shm_close(pipc_shm *shm)
+{
+    struct pipc_call call;
+    if (!shm)
+        return 0;
+    enter(shm, &call);
+    while (shm->mappings) {
+        struct mapping *mapping = shm->mappings;
+        shm->mappings = mapping->next;
+        pipc_be_memory_unmap(shm->memory, mapping->address);
+        free(mapping);
+    }
+    pipc_be_memory_close(shm->memory);
+    leave(shm, &call, 0);
+    pthread_mutex_destroy(&shm->mutex);
+    free(shm);
+    return 0;
+}
+
+int pipc_shm_remove(const char *name)
+{
+    struct pipc_call call;
+    struct pipc_be_memory *memory;
+    int error = pipc_name_check(name);
+    if (error)
+        return error;
+    pipc_call_enter(&call, 0);
+    error = pipc_be_memory_doom(&memory, PIPC_KIND_SHM, name, pipc_now() + PIPC_BUILDER_PATIENCE);
+    if (!error)
+        pipc_be_memory_finish(memory);
+    return pipc_call_leave(&call, error);
+}
+
+/* ---- mapping ---- */
+
+static void populate(const void *address, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += pipc_page())
+        (void)((const volatile unsigned char *)address)[at];
+}
+
+static int advise(void *address, uint64_t size, uint32_t flags)
+{
+    int error = flags & PIPC_HUGE ? pipc_use_huge_pages(address, size) : 0;
+    if (!error && (flags & PIPC_LOCK))
+        error = pipc_lock_pages(address, size);
+    if (!error && (flags & PIPC_PREFAULT))
+        populate(address, size);
+    return error;
+}
+
+static int map(struct pipc_shm *shm, uint32_t flags, void **address)
+{
+    struct mapping *mapping = malloc(sizeof *mapping);
+    if (!mapping)
+        return pipc_fail(PIPC_E_NO_MEMORY, "no memory to note a mapping");
+    int error = pipc_be_memory_map(shm->memory, flags & (PIPC_READ | PIPC_WRITE), &mapping->address);
+    if (!error && (error = advise(mapping->address, shm->size, flags)))
+        pipc_be_memory_unmap(shm->memory, mapping->address);
+    if (error) {
+        free(mapping);
+        return error;
+    }
+    mapping->next = shm->mappings;
+    shm->mappings = mapping;
+    *address = mapping->address;
+    return 0;
+}
+
+int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
+{
+    struct pipc_call call;
+    if (!address)
+        return pipc_fail(PIPC_E_INVALID, "pipc_shm_map: the address is NULL");
+    *address = NULL;
+    int error = check(shm);
+    if (error)
+        return error;
+    if ((flags & ~(PIPC_READ | PIPC_WRITE | PIPC_PREFAULT | PIPC_LOCK | PIPC_HUGE)) || !(flags & PIPC_READ))
+        return pipc_fail(PIPC_E_INVALID, "flags 0x%x do not make a mapping; PIPC_READ is the least", flags);
+    if (flags & (PIPC_READ | PIPC_WRITE) & ~shm->rights)
+        return pipc_fail(PIPC_E_ACCESS, "the memory was opened without the right to %s",
+                         flags & PIPC_WRITE & ~shm->rights ? "write" : "read");
+    enter(shm, &call);
+    return leave(shm, &call, map(shm, flags, address));
+}
+
+int pipc_shm_unmap(pipc_shm *shm, void *address)
+{
+    struct pipc_call call;
+    if (!shm)
+        return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
+    enter(shm, &call);
+    struct mapping **link = &shm->mappings;
+    while (*link && (*link)->address != address)
+        link = &(*link)->next;
+    struct mapping *found = *link;
+    if (!found)
+        return leave(shm, &call, pipc_fail(PIPC_E_INVALID, "%p is no mapping of this handle", address));
+    *link = found->next;
+    pipc_be_memory_unmap(shm->memory, address);
+    free(found);
+    return leave(shm, &call, 0);
+}
+
+/* ---- looking ---- */
+
+int pipc_shm_size(pipc_shm *shm, uint64_t *size)
+{
+    if (!size)
+        return pipc_fail(PIPC_E_INVALID, "pipc_shm_size: the size is NULL");
+    int error = check(shm);
+    if (!error)
+        *size = shm->size;
+    return error;
+}
+
+int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
+{
+    struct pipc_call call;
+    if (!info)
+        return pipc_fail(PIPC_E_INVALID, "pipc_shm_statistics: the info is NULL");
+    int error = check(shm);
+    if (error)
+        return error;
+    memset(info, 0, sizeof *info);
+    enter(shm, &call);
+    error = pipc_be_memory_attachments(shm->memory, &info->attachments);
+    leave(shm, &call, error);
+    info->size = shm->size;
+    info->created = shm->object->created;
+    info->creator = shm->object->creator;
+    info->owner = shm->object->owner;
+    info->mode = shm->object->mode;
+    info->backend = pipc_be_name;
+    return error;
+}

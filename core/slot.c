@@ -1,0 +1,130 @@
+/* Reserving and freeing places; slot.h has the states. */
+#include "core/slot.h"
+
+#include <sched.h>
+
+#define TAKEOVER_EVERY PIPC_MS(100) /* looking for the dead costs system calls */
+#define MOST_SCANS     10000        /* of a queue in which every scan saw a change */
+
+uint64_t pipc_ticket(struct pipc_queue *queue)
+{
+    return atomic_fetch_add(&queue->control->tickets, 1) + 1;
+}
+
+uint64_t pipc_spare_ticket(struct pipc_queue *queue)
+{
+    atomic_fetch_add(&queue->control->spare_tickets, 1);
+    return pipc_ticket(queue);
+}
+
+static bool reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
+{
+    *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_self());
+    return atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
+}
+
+/* One pass over all words from `start`. True: reserved. Else *digest stands for the words seen. */
+static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint64_t *word, uint64_t *digest)
+{
+    uint32_t at = start;
+    uint64_t sum = 0;
+    do {
+        uint64_t seen = atomic_load(&queue->words[at]);
+        if (pipc_word_state(seen) == PIPC_SLOT_FREE && reserve_at(queue, at, seen, word)) {
+            *slot = at;
+            return true;
+        }
+        sum = (sum ^ seen) * UINT64_C(0x9e3779b97f4a7c15);
+        sum ^= sum >> 29;
+        at = at + 1 < queue->max_messages ? at + 1 : 0;
+    } while (at != start);
+    *digest = sum;
+    return false;
+}
+
+/* May this reservation be taken over? One of this very thread is a ghost: a thread never reserves twice at once. */
+static bool abandoned(const struct pipc_queue *queue, uint64_t word)
+{
+    return pipc_word_state(word) == PIPC_SLOT_RESERVED &&
+           (pipc_word_owner(word) == pipc_self() || pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
+}
+
+/* Takes a place over from a dead sender. If its message was put, the new generation voids it. */
+static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
+{
+    int64_t now = pipc_now(), last = atomic_load(&queue->control->takeover_at);
+    if (last <= now && now - last < TAKEOVER_EVERY)
+        return false;
+    if (!atomic_compare_exchange_strong(&queue->control->takeover_at, &last, now))
+        return false;
+    for (uint32_t at = 0; at < queue->max_messages; at++) {
+        uint64_t seen = atomic_load(&queue->words[at]);
+        if (abandoned(queue, seen) && reserve_at(queue, at, seen, word)) {
+            *slot = at;
+            atomic_store(&queue->control->takeover_at, 0); /* there may be more of them */
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "Full" needs two passes in a row that saw the same words, else a place freed behind one pass and
+ * taken before it would be missed. */
+static int reserve_anywhere(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint64_t *word)
+{
+    uint64_t before, after;
+    if (scan(queue, start, slot, word, &before))
+        return 0;
+    for (int scans = 0; scans < MOST_SCANS; scans++) {
+        if (scan(queue, start, slot, word, &after))
+            return 0;
+        if (after == before)
+            return take_over(queue, slot, word) ? 0 : PIPC_E_FULL;
+        before = after;
+        if (scans % 16 == 15)
+            sched_yield();
+    }
+    return PIPC_E_FULL;
+}
+
+static bool reserve_if_free(struct pipc_queue *queue, uint32_t at, uint32_t *slot, uint64_t *word)
+{
+    uint64_t seen = atomic_load(&queue->words[at]);
+    if (pipc_word_state(seen) != PIPC_SLOT_FREE || !reserve_at(queue, at, seen, word))
+        return false;
+    *slot = at;
+    return true;
+}
+
+/* The place used last is warm; the one freed last is the way out of a full queue; a queue that fills
+ * up finds the next place right behind the last. */
+int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
+{
+    struct pipc_control *control = queue->control;
+    uint32_t at = atomic_load_explicit(&queue->hint, memory_order_relaxed);
+    if (reserve_if_free(queue, at, slot, word))
+        return 0;
+    uint32_t freed = atomic_load_explicit(&control->free_hint, memory_order_relaxed);
+    int error = 0;
+    if (freed >= queue->max_messages || !reserve_if_free(queue, freed, slot, word))
+        error = reserve_anywhere(queue, at, slot, word);
+    if (error == 0)
+        atomic_store_explicit(&queue->hint, *slot, memory_order_relaxed);
+    else if (!atomic_load_explicit(&control->audit_wanted, memory_order_relaxed))
+        atomic_store(&control->audit_wanted, 1);
+    return error;
+}
+
+void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word)
+{
+    atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+    pipc_word_bump(&queue->control->room, 1);
+}
+
+/* An exchange, not a store: it orders the freeing before the look at the room word's marks. */
+void pipc_slot_free(struct pipc_queue *queue, uint32_t slot)
+{
+    uint64_t word = atomic_load_explicit(&queue->words[slot], memory_order_relaxed);
+    atomic_exchange(&queue->words[slot], pipc_word_as(word, PIPC_SLOT_FREE));
+    atomic_store_explicit(&queue->control->free_hint, slot, memory_order_relaxed);
+}

@@ -1,0 +1,64 @@
+/* The slots' words: the capacity of a queue, and who holds it.
+ *
+ * [identity of the owner thread 50 | generation 12 | state 2]. The owner is 0 except in RESERVED.
+ *
+ *     FREE --reserve--> RESERVED --confirm--> SENT --claim--> FULL --release--> FREE
+ *
+ * Only its owner, a claim by the lock's holder, or a takeover from the provably dead changes RESERVED;
+ * only the lock's holder changes SENT and FULL. The generation rises with each reservation, so that a
+ * late compare-and-swap of a sender that was stopped hits nothing but its own.
+ */
+#ifndef PIPC_CORE_SLOT_H
+#define PIPC_CORE_SLOT_H
+
+#include "core/control.h"
+
+enum pipc_slot_state { PIPC_SLOT_FREE, PIPC_SLOT_RESERVED, PIPC_SLOT_SENT, PIPC_SLOT_FULL };
+
+#define PIPC_GENERATION_MASK 0xfffu
+
+static inline enum pipc_slot_state pipc_word_state(uint64_t word)
+{
+    return (enum pipc_slot_state)(word & 3);
+}
+
+static inline uint32_t pipc_word_generation(uint64_t word)
+{
+    return (uint32_t)(word >> 2) & PIPC_GENERATION_MASK;
+}
+
+static inline uint64_t pipc_word_owner(uint64_t word)
+{
+    return word >> 14;
+}
+
+static inline uint64_t pipc_word_make(enum pipc_slot_state state, uint32_t generation, uint64_t owner)
+{
+    return owner << 14 | (uint64_t)(generation & PIPC_GENERATION_MASK) << 2 | state;
+}
+
+/* The same generation in another state, owned by nobody. */
+static inline uint64_t pipc_word_as(uint64_t word, enum pipc_slot_state state)
+{
+    return pipc_word_make(state, pipc_word_generation(word), 0);
+}
+
+static inline bool pipc_slot_is_full(const struct pipc_queue *queue, uint32_t slot)
+{
+    return pipc_word_state(atomic_load(&queue->words[slot])) == PIPC_SLOT_FULL;
+}
+
+/* Reserves a free slot for this thread. 0, or PIPC_E_FULL: at one instant during the call no slot was free. */
+int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word);
+
+/* Gives a reservation back unused, and wakes a sender. */
+void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word);
+
+/* Frees a FULL slot (lock held); the caller bumps the room word afterwards. */
+void pipc_slot_free(struct pipc_queue *queue, uint32_t slot);
+
+/* A ticket: unique, rising. Spare ones do not count as sent messages. */
+uint64_t pipc_ticket(struct pipc_queue *queue);
+uint64_t pipc_spare_ticket(struct pipc_queue *queue);
+
+#endif

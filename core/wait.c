@@ -1,0 +1,155 @@
+/* Patience and words to sleep on; wait.h says how they are used. */
+#include "core/wait.h"
+
+#include <limits.h>
+
+#include "core/platform.h"
+
+#define WATCHED 2u
+#define ASLEEP  1u
+#define MARKS   3u
+#define STEP    4u
+#define SPINS   400
+
+int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts)
+{
+    if (span < 0)
+        return pipc_fail(PIPC_E_INVALID, "the time span is negative");
+    patience->nowait = span == PIPC_NOWAIT;
+    patience->restart = false;
+    patience->deadline = PIPC_FOREVER;
+    if (span && span != PIPC_FOREVER) {
+        int64_t now = pipc_now();
+        patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
+    }
+    patience->interrupts = interrupts;
+    patience->interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0;
+    return 0;
+}
+
+static int interrupted(void)
+{
+    return pipc_fail(PIPC_E_INTERRUPTED, "the wait was interrupted");
+}
+
+int pipc_patience_check(struct pipc_patience *patience)
+{
+    struct pipc_interrupts *interrupts = patience->interrupts;
+    if (interrupts) {
+        bool hit = atomic_load(&interrupts->count) != patience->interrupts_seen;
+        if (atomic_load(&interrupts->pending) && atomic_exchange(&interrupts->pending, 0))
+            hit = true;
+        if (hit)
+            return interrupted();
+    }
+    if (patience->deadline != PIPC_FOREVER && pipc_now() >= patience->deadline)
+        return pipc_fail(PIPC_E_TIMEOUT, "the time span ended");
+    return 0;
+}
+
+int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
+{
+    if (patience->deadline == PIPC_FOREVER)
+        return slice;
+    int64_t left = patience->deadline - pipc_now();
+    return left < 0 ? 0 : left < slice ? left : slice;
+}
+
+static int spins(void)
+{
+    static _Atomic int known = -1;
+    int value = atomic_load_explicit(&known, memory_order_relaxed);
+    if (value < 0) {
+        value = pipc_may_spin() ? SPINS : 0;
+        atomic_store_explicit(&known, value, memory_order_relaxed);
+    }
+    return value;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool unchanged(struct pipc_word *word, uint32_t announced)
+{
+    return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
+}
+
+static bool spin(struct pipc_word *word, uint32_t announced)
+{
+    for (int left = spins(); left > 0; left--) {
+        if (!unchanged(word, announced))
+            return true;
+        relax();
+    }
+    return false;
+}
+
+uint32_t pipc_word_announce(struct pipc_word *word)
+{
+    return atomic_fetch_or(&word->word, WATCHED) | WATCHED;
+}
+
+static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *value)
+{
+    uint32_t current = atomic_load(&word->word);
+    do {
+        if ((current ^ announced) & ~MARKS)
+            return false;
+        *value = current | MARKS;
+    } while (!atomic_compare_exchange_weak(&word->word, &current, *value));
+    return true;
+}
+
+static void leave_sleepers(struct pipc_word *word)
+{
+    uint32_t count = atomic_load_explicit(&word->sleepers, memory_order_relaxed);
+    while (count && !atomic_compare_exchange_weak(&word->sleepers, &count, count - 1))
+        ;
+}
+
+int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+{
+    int error = pipc_patience_check(patience);
+    if (error || spin(word, announced))
+        return error;
+    uint32_t value;
+    enum pipc_slept slept = PIPC_SLEPT_WOKEN;
+    atomic_fetch_add(&word->sleepers, 1);
+    /* Checked after the mark: an interrupt() from now on finds it and changes the word. */
+    if (mark_asleep(word, announced, &value) && !(error = pipc_patience_check(patience)))
+        slept = pipc_sleep_on(&word->word, value, pipc_patience_slice(patience, PIPC_SLICE));
+    leave_sleepers(word);
+    if (!error && slept == PIPC_SLEPT_SIGNAL && !patience->restart)
+        return interrupted();
+    return error;
+}
+
+/* A bump takes both marks down; one that woke a single sleeper of several puts them up again. The
+ * sleepers are counted before the wake-up: the woken one must not be gone from the sum. */
+void pipc_word_bump(struct pipc_word *word, int count)
+{
+    uint32_t current = atomic_load(&word->word);
+    do {
+        if (!(current & MARKS))
+            return;
+    } while (!atomic_compare_exchange_weak(&word->word, &current, (current + STEP) & ~MARKS));
+    if (!(current & ASLEEP))
+        return;
+    uint32_t sleepers = atomic_load(&word->sleepers);
+    if (pipc_wake_on(&word->word, count) == count && sleepers > (uint32_t)count)
+        atomic_fetch_or(&word->word, MARKS);
+}
+
+void pipc_word_bump_all(struct pipc_word *word)
+{
+    uint32_t current = atomic_load(&word->word);
+    while (!atomic_compare_exchange_weak(&word->word, &current, (current + STEP) & ~MARKS))
+        ;
+    pipc_wake_on(&word->word, INT_MAX);
+}

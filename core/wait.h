@@ -1,0 +1,66 @@
+/* Waiting: how long, what may end it, and the words that waiters sleep on. */
+#ifndef PIPC_CORE_WAIT_H
+#define PIPC_CORE_WAIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/backend.h"
+
+/* What a handle's interrupt() sets. `count` rises with each; `pending` is 1 until a call consumes it. */
+struct pipc_interrupts {
+    _Atomic uint32_t count;
+    _Atomic uint32_t pending;
+};
+
+/* The patience of one call. */
+struct pipc_patience {
+    int64_t deadline; /* pipc_now() scale; INT64_MAX = for ever; of no account if nowait */
+    bool nowait;
+    bool restart;                       /* a signal handler does not end the wait */
+    struct pipc_interrupts *interrupts; /* may be NULL */
+    uint32_t interrupts_seen;
+};
+
+/* Starts a call's clock. 0 or PIPC_E_INVALID for a negative span. */
+int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts);
+
+/* May this call sleep now? 0, PIPC_E_INTERRUPTED (consumes the interrupt) or PIPC_E_TIMEOUT. */
+int pipc_patience_check(struct pipc_patience *patience);
+
+/* Nanoseconds to sleep now: `slice`, or what is left until the deadline if that is less. */
+int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice);
+
+/* A word to sleep on, in shared memory; zeros are ready. The sequence, whose low two bits say that
+ * somebody watches (spins, or is about to look once more) and that somebody is asleep. Who waits:
+ *
+ *     announce; look; sleep on the announced value; again
+ *
+ * Who changes something: change; bump. A bump that finds neither bit costs one load. It is never
+ * lost, because the change and the look are ordered by a common lock (the kernel queue's, the
+ * queue's) or by sequentially consistent operations; tests/models holds the proof. A bumper killed between the
+ * change and the bump makes the waiters late by at most one slice.
+ *
+ * `sleepers` tells a bump that wakes one whether to leave the mark for the next; it may be too high
+ * (killed sleepers), which costs a spare wake-up after a real one. */
+struct pipc_word {
+    _Atomic uint32_t word;
+    _Atomic uint32_t sleepers;
+};
+
+#define PIPC_SLICE PIPC_MS(40) /* how late a lost wake-up can make a waiter */
+
+uint32_t pipc_word_announce(struct pipc_word *word);
+
+/* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.
+ * 0: look again. Else PIPC_E_INTERRUPTED or PIPC_E_TIMEOUT. */
+int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience);
+
+/* Wakes up to `count` waiters, if there are any. Async-signal-safe. */
+void pipc_word_bump(struct pipc_word *word, int count);
+
+/* Wakes everybody, whatever the marks say. Async-signal-safe. */
+void pipc_word_bump_all(struct pipc_word *word);
+
+#endif
