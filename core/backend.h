@@ -147,8 +147,10 @@ struct pipc_object *pipc_be_memory_object(struct pipc_be_memory *memory);
 /* Bytes of data, as verified against the kernel's own figure at opening. Never fails. */
 uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory);
 
-/* Maps the data (without the header). access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
- * checked it against the rights of the opening. Page-aligned, shared, several at once are fine.
+/* Maps the object; the address is that of its data. access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
+ * checked it against the rights of the opening. Page-aligned, shared, several at once are fine. The header
+ * page lies right before the address and belongs to the same mapping, so that core can lock or advise
+ * a mapping whole.
  * Not thread-safe for one memory: the caller serialises map, unmap, attachments and close.
  * errors: NO_MEMORY, LIMIT, ACCESS, SYSTEM */
 int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **address);

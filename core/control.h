@@ -109,6 +109,9 @@ int pipc_queue_check(const struct pipc_queue *queue, uint32_t right);
 /* Notes and returns PIPC_E_REMOVED. */
 int pipc_queue_removed(void);
 
+/* What a call that ends with `error` answers: a failure on a queue that was removed meanwhile is PIPC_E_REMOVED. */
+int pipc_queue_verdict(const struct pipc_queue *queue, int error);
+
 /* Bytes of data that a queue with this control needs; 0 if the figures are impossible. */
 uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t kernel_ask);
 

@@ -25,6 +25,7 @@ uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);
+void pipc_unlock_pages(void *address, size_t size);
 int pipc_use_huge_pages(void *address, size_t size);
 
 #endif

@@ -155,6 +155,11 @@ int pipc_lock_pages(void *address, size_t size)
                      "mlock(%zu bytes): %s; raise RLIMIT_MEMLOCK with ulimit -l", size, strerror(errno));
 }
 
+void pipc_unlock_pages(void *address, size_t size)
+{
+    munlock(address, size);
+}
+
 int pipc_use_huge_pages(void *address, size_t size)
 {
     (void)address;

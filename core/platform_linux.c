@@ -233,6 +233,11 @@ int pipc_lock_pages(void *address, size_t size)
                      strerror(errno), (unsigned long long)limit.rlim_cur);
 }
 
+void pipc_unlock_pages(void *address, size_t size)
+{
+    munlock(address, size);
+}
+
 int pipc_use_huge_pages(void *address, size_t size)
 {
     static const char setting[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";

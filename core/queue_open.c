@@ -15,6 +15,12 @@ int pipc_queue_removed(void)
     return pipc_fail(PIPC_E_REMOVED, "the queue was removed; close the handle");
 }
 
+int pipc_queue_verdict(const struct pipc_queue *queue, int error)
+{
+    bool settled = error == 0 || error == PIPC_E_TOO_SMALL;
+    return settled || pipc_object_is_ready(queue->object) ? error : pipc_queue_removed();
+}
+
 int pipc_queue_check(const struct pipc_queue *queue, uint32_t right)
 {
     if (!pipc_object_is_ready(queue->object))

@@ -213,11 +213,11 @@ static int receive_patiently(struct receive *receive, struct pipc_patience *pati
     int error = look(receive, patience);
     while (error == PIPC_E_EMPTY) {
         if (patience->nowait)
-            return empty();
+            return pipc_queue_verdict(queue, empty());
         uint32_t announced = pipc_word_announce(word);
         if (!pipc_object_is_ready(queue->object))
-            error = pipc_queue_removed();
-        else if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
+            break;
+        if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
             slept = true;
             int ended = pipc_word_sleep(word, announced, patience);
             error = ended ? ended : error;
@@ -225,7 +225,7 @@ static int receive_patiently(struct receive *receive, struct pipc_patience *pati
     }
     if (slept && error && any)
         pipc_word_bump(word, 1); /* the wake-up may have been for somebody else too */
-    return error;
+    return pipc_queue_verdict(queue, error);
 }
 
 static int check_receive(pipc_selection selection, const pipc_message *message)
@@ -321,7 +321,7 @@ int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped)
         error = pipc_call_enter(&call, queue->nonce);
     if (error)
         return error;
-    error = pipc_call_leave(&call, purge(queue, &count));
+    error = pipc_call_leave(&call, pipc_queue_verdict(queue, purge(queue, &count)));
     if (dropped)
         *dropped = count;
     return error;

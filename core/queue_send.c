@@ -130,11 +130,11 @@ static int send_patiently(struct pipc_queue *queue, const pipc_message *message,
     bool slept = false;
     while (error == PIPC_E_FULL) {
         if (patience->nowait)
-            return full();
+            return pipc_queue_verdict(queue, full());
         uint32_t announced = pipc_word_announce(room);
         if (!pipc_object_is_ready(queue->object))
-            error = pipc_queue_removed();
-        else if ((error = send_once(queue, message, patience)) == PIPC_E_FULL) {
+            break;
+        if ((error = send_once(queue, message, patience)) == PIPC_E_FULL) {
             slept = true;
             int ended = pipc_word_sleep(room, announced, patience);
             error = ended ? ended : error;
@@ -142,7 +142,7 @@ static int send_patiently(struct pipc_queue *queue, const pipc_message *message,
     }
     if (slept && error)
         pipc_word_bump(room, 1); /* the wake-up may have been for somebody else too */
-    return error;
+    return pipc_queue_verdict(queue, error);
 }
 
 static int check_message(const struct pipc_queue *queue, const pipc_message *message)

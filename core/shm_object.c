@@ -11,6 +11,7 @@
 struct mapping {
     struct mapping *next;
     void *address;
+    bool locked;
 };
 
 struct pipc_shm {
@@ -145,6 +146,37 @@ int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_s
     return error;
 }
 
+/* ---- mappings ---- */
+
+static void populate(const void *address, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += pipc_page())
+        (void)((const volatile unsigned char *)address)[at];
+}
+
+/* A mapping begins with the header page, and is advised whole: half of it would be another mapping to
+ * the kernel, and counted as one. */
+static int advise(const struct pipc_shm *shm, struct mapping *mapping, uint32_t flags)
+{
+    void *whole = (char *)mapping->address - pipc_page();
+    size_t length = (size_t)shm->size + pipc_page();
+    int error = flags & PIPC_HUGE ? pipc_use_huge_pages(whole, length) : 0;
+    if (!error && (flags & PIPC_LOCK) && !(error = pipc_lock_pages(whole, length)))
+        mapping->locked = true;
+    if (!error && (flags & PIPC_PREFAULT))
+        populate(mapping->address, shm->size);
+    return error;
+}
+
+static void unmap(struct pipc_shm *shm, const struct mapping *mapping)
+{
+    if (mapping->locked)
+        pipc_unlock_pages((char *)mapping->address - pipc_page(), (size_t)shm->size + pipc_page());
+    pipc_be_memory_unmap(shm->memory, mapping->address);
+}
+
+/* ---- closing and removing ---- */
+
 int pipc_shm_close(pipc_shm *shm)
 {
     struct pipc_call call;
@@ -154,7 +186,7 @@ int pipc_shm_close(pipc_shm *shm)
     while (shm->mappings) {
         struct mapping *mapping = shm->mappings;
         shm->mappings = mapping->next;
-        pipc_be_memory_unmap(shm->memory, mapping->address);
+        unmap(shm, mapping);
         free(mapping);
     }
     pipc_be_memory_close(shm->memory);
@@ -178,32 +210,16 @@ int pipc_shm_remove(const char *name)
     return pipc_call_leave(&call, error);
 }
 
-/* ---- mapping ---- */
-
-static void populate(const void *address, uint64_t size)
-{
-    for (uint64_t at = 0; at < size; at += pipc_page())
-        (void)((const volatile unsigned char *)address)[at];
-}
-
-static int advise(void *address, uint64_t size, uint32_t flags)
-{
-    int error = flags & PIPC_HUGE ? pipc_use_huge_pages(address, size) : 0;
-    if (!error && (flags & PIPC_LOCK))
-        error = pipc_lock_pages(address, size);
-    if (!error && (flags & PIPC_PREFAULT))
-        populate(address, size);
-    return error;
-}
+/* ---- mapping and unmapping ---- */
 
 static int map(struct pipc_shm *shm, uint32_t flags, void **address)
 {
-    struct mapping *mapping = malloc(sizeof *mapping);
+    struct mapping *mapping = calloc(1, sizeof *mapping);
     if (!mapping)
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory to note a mapping");
     int error = pipc_be_memory_map(shm->memory, flags & (PIPC_READ | PIPC_WRITE), &mapping->address);
-    if (!error && (error = advise(mapping->address, shm->size, flags)))
-        pipc_be_memory_unmap(shm->memory, mapping->address);
+    if (!error && (error = advise(shm, mapping, flags)))
+        unmap(shm, mapping);
     if (error) {
         free(mapping);
         return error;
@@ -245,7 +261,7 @@ int pipc_shm_unmap(pipc_shm *shm, void *address)
     if (!found)
         return leave(shm, &call, pipc_fail(PIPC_E_INVALID, "%p is no mapping of this handle", address));
     *link = found->next;
-    pipc_be_memory_unmap(shm->memory, address);
+    unmap(shm, found);
     free(found);
     return leave(shm, &call, 0);
 }
