@@ -149,12 +149,12 @@ static int repair(struct pipc_queue *queue)
 
 int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
 {
-    int error = pipc_lock_take(&queue->control->lock, queue->pid_namespace, patience);
+    int error = pipc_lock_take(&queue->control->lock, pipc_queue_self(queue), queue->pid_namespace, patience);
     if (error != PIPC_LOCK_STOLEN)
         return error;
     error = repair(queue);
     if (error)
-        pipc_lock_give(&queue->control->lock);
+        pipc_queue_unlock(queue);
     return error;
 }
 

@@ -14,6 +14,7 @@
 #include "core/backend.h"
 #include "core/index.h"
 #include "core/lock.h"
+#include "core/platform.h"
 #include "core/wait.h"
 #include "pipc/queue.h"
 
@@ -111,6 +112,19 @@ int pipc_queue_removed(void);
 
 /* What a call that ends with `error` answers: a failure on a queue that was removed meanwhile is PIPC_E_REMOVED. */
 int pipc_queue_verdict(const struct pipc_queue *queue, int error);
+
+/* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,
+ * no /proc) it is one that nobody can prove dead, or alive. */
+static inline uint64_t pipc_queue_self(const struct pipc_queue *queue)
+{
+    return queue->pid_namespace ? pipc_self() : pipc_nobody();
+}
+
+/* Gives the queue's lock back. */
+static inline void pipc_queue_unlock(struct pipc_queue *queue)
+{
+    pipc_lock_give(&queue->control->lock, pipc_queue_self(queue));
+}
 
 /* Bytes of data that a queue with this control needs; 0 if the figures are impossible. */
 uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t kernel_ask);

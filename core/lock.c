@@ -10,9 +10,8 @@
 #define LONGEST_NAP  PIPC_MS(20) /* with the check of the owner after it: 25 ms a death */
 #define SPINS        100
 
-static uint64_t mine(void)
+static uint64_t word_of(uint64_t self)
 {
-    uint64_t self = pipc_self();
     return (self & TID) | (self >> 30 << 32);
 }
 
@@ -43,9 +42,9 @@ static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int6
 
 /* An owner that is this very thread, though it is in no call, is a ghost: the thread of an image that
  * exec replaced. */
-static bool may_steal(uint64_t word, uint64_t pid_namespace)
+static bool may_steal(uint64_t word, uint64_t mine, uint64_t pid_namespace)
 {
-    return (word & ~WAITERS) == mine() || pipc_is_dead(identity_of(word), pid_namespace);
+    return (pid_namespace && (word & ~WAITERS) == mine) || pipc_is_dead(identity_of(word), pid_namespace);
 }
 
 static int give_up(struct pipc_patience *patience, int64_t started)
@@ -65,43 +64,43 @@ static int64_t next_nap(const struct pipc_patience *patience, int64_t started, i
     return left < 0 ? 0 : left < nap ? left : nap;
 }
 
-static int take_slowly(struct pipc_lock *lock, uint64_t pid_namespace, struct pipc_patience *patience)
+static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_namespace, struct pipc_patience *patience)
 {
     int64_t started = pipc_now(), nap = SHORTEST_NAP;
     for (;;) {
         uint64_t word = atomic_load(&lock->word);
-        if (word == 0) {
-            if (move(lock, 0, mine() | WAITERS))
-                return 0;
-            continue;
-        }
+        if (word == 0 && move(lock, 0, mine | WAITERS))
+            return 0;
         int error = give_up(patience, started);
         if (error)
             return error;
+        if (word == 0)
+            continue;
         enum pipc_slept slept = sleep_behind(lock, &word, next_nap(patience, started, nap));
         if (slept == PIPC_SLEPT_SIGNAL && !patience->nowait && !patience->restart)
             return pipc_fail(PIPC_E_INTERRUPTED, "a signal ended the wait for the queue's lock");
         if (slept != PIPC_SLEPT_OUT)
             continue;
-        if (may_steal(word, pid_namespace) && move(lock, word, mine() | WAITERS))
+        if (may_steal(word, mine, pid_namespace) && move(lock, word, mine | WAITERS))
             return PIPC_LOCK_STOLEN;
         nap = nap * 2 < LONGEST_NAP ? nap * 2 : LONGEST_NAP;
     }
 }
 
-int pipc_lock_take(struct pipc_lock *lock, uint64_t pid_namespace, struct pipc_patience *patience)
+int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience)
 {
+    uint64_t mine = word_of(self);
     for (int i = 0; i < SPINS; i++)
-        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, mine()))
+        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, mine))
             return 0;
-    return take_slowly(lock, pid_namespace, patience);
+    return take_slowly(lock, mine, pid_namespace, patience);
 }
 
-void pipc_lock_give(struct pipc_lock *lock)
+void pipc_lock_give(struct pipc_lock *lock, uint64_t self)
 {
-    uint64_t word = mine();
+    uint64_t mine = word_of(self), word = mine;
     if (atomic_compare_exchange_strong(&lock->word, &word, 0))
         return;
-    if (word == (mine() | WAITERS) && move(lock, word, 0))
+    if (word == (mine | WAITERS) && move(lock, word, 0))
         pipc_wake_on(low_half(lock), 1);
 }

@@ -12,11 +12,12 @@ struct pipc_lock {
 #define PIPC_LOCK_STOLEN   (-1)        /* taken from a dead owner: what it guards may be half-done */
 #define PIPC_LOCK_PATIENCE PIPC_MS(25) /* of calls that do not wait */
 
-/* Takes the lock. `pid_namespace`: where owners' identities mean something, 0 = nowhere, never steal.
- * The caller does not hold it. 0, PIPC_LOCK_STOLEN, or PIPC_E_BUSY (nowait), PIPC_E_TIMEOUT, PIPC_E_INTERRUPTED. */
-int pipc_lock_take(struct pipc_lock *lock, uint64_t pid_namespace, struct pipc_patience *patience);
+/* Takes the lock. `self`: this thread's identity. `pid_namespace`: where identities mean something,
+ * 0 = nowhere: never steal. The caller does not hold it. 0, PIPC_LOCK_STOLEN, or PIPC_E_BUSY (nowait), PIPC_E_TIMEOUT,
+ * PIPC_E_INTERRUPTED. */
+int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience);
 
-/* Gives it back; does nothing if it was stolen meanwhile. */
-void pipc_lock_give(struct pipc_lock *lock);
+/* Gives back what the same `self` took; does nothing if it was stolen meanwhile. */
+void pipc_lock_give(struct pipc_lock *lock, uint64_t self);
 
 #endif

@@ -21,6 +21,7 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
 bool pipc_may_spin(void);          /* is there more than one processor for this process? */
 int32_t pipc_self_pid(void);       /* this process, without a system call */
+uint64_t pipc_nobody(void);        /* an identity of this thread that says nothing of its life: thread id 0 */
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */

@@ -96,10 +96,12 @@ uint64_t pipc_pid_namespace(void)
 
 static _Thread_local uint64_t self;
 static _Thread_local int32_t self_pid;
+static _Thread_local uint64_t nobody;
 
 static void forget_self(void)
 {
     self = 0;
+    nobody = 0;
 }
 
 static void watch_forks(void)
@@ -121,6 +123,15 @@ static uint64_t learn_self(void)
 uint64_t pipc_self(void)
 {
     return self ? self : learn_self();
+}
+
+uint64_t pipc_nobody(void)
+{
+    while (!nobody) {
+        pipc_self(); /* so that a fork is noticed */
+        nobody = pipc_random() >> 44 << PID_BITS;
+    }
+    return nobody;
 }
 
 int32_t pipc_self_pid(void)

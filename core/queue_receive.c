@@ -193,7 +193,7 @@ static int look(struct receive *receive, struct pipc_patience *patience)
     if (error)
         return error;
     error = look_locked(receive);
-    pipc_lock_give(&queue->control->lock);
+    pipc_queue_unlock(queue);
     if (!error && !receive->peek)
         pipc_word_bump(&queue->control->room, 1);
     return error;
@@ -305,7 +305,7 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
     error = purge_locked(queue, dropped);
     uint64_t purged = atomic_load_explicit(&control->purged, memory_order_relaxed);
     atomic_store_explicit(&control->purged, purged + *dropped, memory_order_relaxed);
-    pipc_lock_give(&control->lock);
+    pipc_queue_unlock(queue);
     pipc_word_bump(&control->room, INT32_MAX);
     return error;
 }

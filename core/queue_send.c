@@ -91,7 +91,7 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
                           "the place reserved for the message was taken away: somebody scribbles on the queue");
     else if (!pipc_index_insert(queue, slot))
         error = pipc_rebuild(queue);
-    pipc_lock_give(&queue->control->lock);
+    pipc_queue_unlock(queue);
     return error;
 }
 
@@ -123,18 +123,25 @@ static int full(void)
     return pipc_fail(PIPC_E_FULL, "all places of the queue are taken");
 }
 
+/* Worth waiting for? Who does not wait gets "busy" as it is. */
+static bool no_room(int error, const struct pipc_patience *patience)
+{
+    return error == PIPC_E_FULL || (error == PIPC_E_BUSY && !patience->nowait);
+}
+
 static int send_patiently(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
 {
     struct pipc_word *room = &queue->control->room;
     int error = send_once(queue, message, patience);
     bool slept = false;
-    while (error == PIPC_E_FULL) {
+    while (no_room(error, patience)) {
         if (patience->nowait)
             return pipc_queue_verdict(queue, full());
         uint32_t announced = pipc_word_announce(room);
         if (!pipc_object_is_ready(queue->object))
             break;
-        if ((error = send_once(queue, message, patience)) == PIPC_E_FULL) {
+        error = send_once(queue, message, patience);
+        if (no_room(error, patience)) {
             slept = true;
             int ended = pipc_word_sleep(room, announced, patience);
             error = ended ? ended : error;

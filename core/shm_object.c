@@ -19,20 +19,40 @@ struct pipc_shm {
     struct pipc_object *object;
     uint64_t size;
     uint32_t rights;
-    pthread_mutex_t mutex; /* guards the mappings, and what the backend keeps of them */
     struct mapping *mappings;
 };
 
-/* A handle's calls are short and never wait for another process; cancellation would strand the mutex. */
-static void enter(struct pipc_shm *shm, struct pipc_call *call)
+/* Guards the mappings of all handles, and what the backend keeps of them. One for all, so that a fork
+ * can hold it: the child's copies are then whole, and free. The calls are short. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_all(void)
 {
-    pipc_call_enter(call, 0);
-    pthread_mutex_lock(&shm->mutex);
+    pthread_mutex_lock(&mutex);
 }
 
-static int leave(struct pipc_shm *shm, struct pipc_call *call, int result)
+static void unlock_all(void)
 {
-    pthread_mutex_unlock(&shm->mutex);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(lock_all, unlock_all, unlock_all);
+}
+
+/* Cancellation would strand the mutex; pipc_call_enter holds it off. */
+static void enter(struct pipc_call *call)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pipc_call_enter(call, 0);
+    lock_all();
+}
+
+static int leave(struct pipc_call *call, int result)
+{
+    unlock_all();
     return pipc_call_leave(call, result);
 }
 
@@ -135,13 +155,11 @@ int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_s
     if (!shm)
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *shm);
     shm->rights = rights;
-    pthread_mutex_init(&shm->mutex, NULL);
     pipc_call_enter(&call, 0);
     error = pipc_call_leave(&call, open_object(shm, name, flags, options ? options : &none));
-    if (error) {
-        pthread_mutex_destroy(&shm->mutex);
+    if (error)
         free(shm);
-    } else
+    else
         *out = shm;
     return error;
 }
@@ -182,7 +200,7 @@ int pipc_shm_close(pipc_shm *shm)
     struct pipc_call call;
     if (!shm)
         return 0;
-    enter(shm, &call);
+    enter(&call);
     while (shm->mappings) {
         struct mapping *mapping = shm->mappings;
         shm->mappings = mapping->next;
@@ -190,8 +208,7 @@ int pipc_shm_close(pipc_shm *shm)
         free(mapping);
     }
     pipc_be_memory_close(shm->memory);
-    leave(shm, &call, 0);
-    pthread_mutex_destroy(&shm->mutex);
+    leave(&call, 0);
     free(shm);
     return 0;
 }
@@ -244,8 +261,8 @@ int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
     if (flags & (PIPC_READ | PIPC_WRITE) & ~shm->rights)
         return pipc_fail(PIPC_E_ACCESS, "the memory was opened without the right to %s",
                          flags & PIPC_WRITE & ~shm->rights ? "write" : "read");
-    enter(shm, &call);
-    return leave(shm, &call, map(shm, flags, address));
+    enter(&call);
+    return leave(&call, map(shm, flags, address));
 }
 
 int pipc_shm_unmap(pipc_shm *shm, void *address)
@@ -253,17 +270,17 @@ int pipc_shm_unmap(pipc_shm *shm, void *address)
     struct pipc_call call;
     if (!shm)
         return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
-    enter(shm, &call);
+    enter(&call);
     struct mapping **link = &shm->mappings;
     while (*link && (*link)->address != address)
         link = &(*link)->next;
     struct mapping *found = *link;
     if (!found)
-        return leave(shm, &call, pipc_fail(PIPC_E_INVALID, "%p is no mapping of this handle", address));
+        return leave(&call, pipc_fail(PIPC_E_INVALID, "%p is no mapping of this handle", address));
     *link = found->next;
     unmap(shm, found);
     free(found);
-    return leave(shm, &call, 0);
+    return leave(&call, 0);
 }
 
 /* ---- looking ---- */
@@ -287,9 +304,9 @@ int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
     if (error)
         return error;
     memset(info, 0, sizeof *info);
-    enter(shm, &call);
+    enter(&call);
     error = pipc_be_memory_attachments(shm->memory, &info->attachments);
-    leave(shm, &call, error);
+    leave(&call, error);
     info->size = shm->size;
     info->created = shm->object->created;
     info->creator = shm->object->creator;

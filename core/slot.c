@@ -1,10 +1,8 @@
 /* Reserving and freeing places; slot.h has the states. */
 #include "core/slot.h"
 
-#include <sched.h>
-
 #define TAKEOVER_EVERY PIPC_MS(100) /* looking for the dead costs system calls */
-#define MOST_SCANS     10000        /* of a queue in which every scan saw a change */
+#define MOST_LOOKS     (1 << 22)    /* at words, while every scan sees another picture */
 
 uint64_t pipc_ticket(struct pipc_queue *queue)
 {
@@ -19,7 +17,7 @@ uint64_t pipc_spare_ticket(struct pipc_queue *queue)
 
 static bool reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
 {
-    *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_self());
+    *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));
     return atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
 }
 
@@ -45,7 +43,7 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
 /* May this reservation be taken over? One of this very thread is a ghost: a thread never reserves twice at once. */
 static bool abandoned(const struct pipc_queue *queue, uint64_t word)
 {
-    return pipc_word_state(word) == PIPC_SLOT_RESERVED &&
+    return pipc_word_state(word) == PIPC_SLOT_RESERVED && queue->pid_namespace &&
            (pipc_word_owner(word) == pipc_self() || pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
 }
 
@@ -69,22 +67,20 @@ static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 }
 
 /* "Full" needs two passes in a row that saw the same words, else a place freed behind one pass and
- * taken before it would be missed. */
+ * taken before it would be missed. A queue that never shows the same picture twice is busy. */
 static int reserve_anywhere(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint64_t *word)
 {
     uint64_t before, after;
     if (scan(queue, start, slot, word, &before))
         return 0;
-    for (int scans = 0; scans < MOST_SCANS; scans++) {
+    for (uint64_t looks = 0; looks < MOST_LOOKS; looks += queue->max_messages) {
         if (scan(queue, start, slot, word, &after))
             return 0;
         if (after == before)
             return take_over(queue, slot, word) ? 0 : PIPC_E_FULL;
         before = after;
-        if (scans % 16 == 15)
-            sched_yield();
     }
-    return PIPC_E_FULL;
+    return pipc_fail(PIPC_E_BUSY, "the queue changes faster than it can be looked through");
 }
 
 static bool reserve_if_free(struct pipc_queue *queue, uint32_t at, uint32_t *slot, uint64_t *word)

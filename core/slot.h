@@ -48,7 +48,8 @@ static inline bool pipc_slot_is_full(const struct pipc_queue *queue, uint32_t sl
     return pipc_word_state(atomic_load(&queue->words[slot])) == PIPC_SLOT_FULL;
 }
 
-/* Reserves a free slot for this thread. 0, or PIPC_E_FULL: at one instant during the call no slot was free. */
+/* Reserves a free slot for this thread. 0; PIPC_E_FULL (sets no detail): at one instant during the call no slot
+ * was free; or PIPC_E_BUSY: the others are so quick that nobody can tell. */
 int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word);
 
 /* Gives a reservation back unused, and wakes a sender. */

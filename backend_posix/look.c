@@ -1,0 +1,284 @@
+/* What a name leads to. POSIX.
+ *
+ * The protocol that this serves, and why it is safe, is told in names.c.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUILD_BYTE   ((off_t)1 << 62)
+#define ATTACH_FIRST ((off_t)1 << 61)
+#define ATTACH_COUNT ((off_t)1 << 48)
+
+void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    const char *kind = request->kind == PIPC_KIND_QUEUE ? "queue" : "shm";
+    int before = snprintf(memory->path, sizeof memory->path, "/pipc.%s.", kind);
+    memory->name = memory->path + before;
+    snprintf(memory->path + before, sizeof memory->path - (size_t)before, "%s", request->name);
+    memory->kind = request->kind;
+    memory->fd = -1;
+}
+
+/* ---- Opening and mapping ---- */
+
+static void unmap(struct pipc_be_memory *memory)
+{
+    if (memory->object)
+        munmap(memory->object, memory->length);
+    memory->object = NULL;
+}
+
+void pipc_name_leave(struct pipc_be_memory *memory)
+{
+    unmap(memory);
+    if (memory->fd >= 0)
+        close(memory->fd);
+    memory->fd = -1;
+}
+
+/* O_NONBLOCK: a fifo under our name must not hold us up. */
+static int open_path(const char *path, bool write)
+{
+    int fd;
+    do
+        fd = shm_open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static bool is_same_file(int one, int other)
+{
+    struct stat first, second;
+    return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+int pipc_name_make_writable(struct pipc_be_memory *memory)
+{
+    if (memory->writable)
+        return 1;
+    int fd = open_path(memory->path, true);
+    if (fd < 0)
+        return errno == EACCES ? -1 : 0;
+    bool same = is_same_file(memory->fd, fd);
+    close(same ? memory->fd : fd);
+    if (same)
+        memory->fd = fd;
+    return memory->writable = same;
+}
+
+bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
+{
+    uint64_t page = pipc_page();
+    int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    memory->length = (size_t)((bytes + page - 1) / page * page);
+    void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
+    memory->object = base == MAP_FAILED ? NULL : base;
+    return memory->object != NULL;
+}
+
+/* ---- Locks ----
+ *
+ * Open-file-description locks on single bytes far beyond the end. They belong to the opening, not to the
+ * process, and the kernel drops them when the last descriptor of the opening is gone: at once after
+ * kill -9. */
+
+static struct flock bytes_from(short type, off_t first, off_t count)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
+}
+
+static int set_lock(int fd, short type, off_t byte)
+{
+    struct flock lock = bytes_from(type, byte, 1);
+    int result;
+    do
+        result = fcntl(fd, F_OFD_SETLK, &lock);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int pipc_name_lock(int fd)
+{
+    if (set_lock(fd, F_WRLCK, BUILD_BYTE) == 0)
+        return 1;
+    return errno == EAGAIN || errno == EACCES ? 0 : -1;
+}
+
+void pipc_name_unlock(int fd)
+{
+    set_lock(fd, F_UNLCK, BUILD_BYTE);
+}
+
+bool pipc_name_is_locked(int fd)
+{
+    struct flock lock = bytes_from(F_WRLCK, BUILD_BYTE, 1);
+    return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+bool pipc_name_attach(int fd)
+{
+    return set_lock(fd, F_RDLCK, ATTACH_FIRST + (off_t)(pipc_random() % (uint64_t)ATTACH_COUNT)) == 0;
+}
+
+/* Finds any lock of another opening in [first, end). 1: found, 0: none, -1: errno. */
+static int find_lock(int fd, off_t first, off_t end, struct flock *found)
+{
+    *found = bytes_from(F_WRLCK, first, end - first);
+    if (first >= end)
+        return 0;
+    if (fcntl(fd, F_OFD_GETLK, found) != 0)
+        return -1;
+    return found->l_type != F_UNLCK;
+}
+
+/* The kernel answers with any lock in the range, so the lowest is searched by halving what lies below. */
+bool pipc_name_count_attached(int fd, uint64_t *others)
+{
+    off_t first = ATTACH_FIRST;
+    const off_t end = ATTACH_FIRST + ATTACH_COUNT;
+    struct flock lock, lower;
+    int found;
+    *others = 0;
+    while ((found = find_lock(fd, first, end, &lock)) > 0) {
+        while ((found = find_lock(fd, first, lock.l_start, &lower)) > 0)
+            lock = lower;
+        if (found < 0 || lock.l_len == 0)
+            break;
+        ++*others;
+        first = lock.l_start + lock.l_len;
+    }
+    return found >= 0;
+}
+
+/* ---- Looking ---- */
+
+static enum sight barred(struct trouble *trouble, int error, int errno_value)
+{
+    *trouble = (struct trouble){error, errno_value};
+    return BARRED;
+}
+
+/* Reads the size once: a hostile peer may write it after the check. */
+static enum sight judge_ready(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+                              struct trouble *trouble)
+{
+    const volatile uint64_t *size = &memory->object->size;
+    uint64_t data = bytes > pipc_page() ? bytes - pipc_page() : 0;
+    int error = pipc_object_check(memory->object, data, request->kind, request->name);
+    memory->size = *size;
+    if (!error && memory->size > data)
+        error = PIPC_E_DAMAGED;
+    if (error)
+        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error, 0);
+    return OURS;
+}
+
+static enum sight judge_half(const struct pipc_be_memory *memory, const struct pipc_be_request *request,
+                             struct trouble *trouble)
+{
+    int error = pipc_object_check(memory->object, UINT64_MAX, request->kind, request->name);
+    if (error)
+        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error, 0);
+    return HALF;
+}
+
+/* `bytes`: of the whole file. A file of ours has the size of the bare header while it is INIT. */
+static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+                        struct trouble *trouble)
+{
+    const struct pipc_object *object = memory->object;
+    switch (atomic_load(&object->state)) {
+    case PIPC_STATE_INIT:
+        if (bytes == sizeof *object && (object->magic == 0 || object->magic == PIPC_OBJECT_MAGIC))
+            return HALF;
+        return barred(trouble, PIPC_E_FOREIGN, 0);
+    case PIPC_STATE_BUILDING:
+    case PIPC_STATE_DEAD:
+        return judge_half(memory, request, trouble);
+    case PIPC_STATE_READY:
+        return judge_ready(memory, request, bytes, trouble);
+    default:
+        return barred(trouble, object->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN, 0);
+    }
+}
+
+enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be_request *request,
+                             struct trouble *trouble)
+{
+    struct stat facts;
+    unmap(memory);
+    if (fstat(memory->fd, &facts) != 0)
+        return barred(trouble, PIPC_E_SYSTEM, errno);
+    if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
+        return barred(trouble, PIPC_E_FOREIGN, 0);
+    if (facts.st_nlink == 0)
+        return VANISHED;
+    if (facts.st_size == 0)
+        return HALF;
+    if ((uint64_t)facts.st_size < sizeof *memory->object)
+        return barred(trouble, PIPC_E_FOREIGN, 0);
+    if (!pipc_name_map(memory, (uint64_t)facts.st_size))
+        return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
+    return judge(memory, request, (uint64_t)facts.st_size, trouble);
+}
+
+static int error_of_opening(int errno_value)
+{
+    switch (errno_value) {
+    case ELOOP: /* a symbolic link */
+    case EISDIR:
+    case EINVAL: /* a directory too, says glibc */
+    case ENXIO:  /* a socket, a device without a driver */
+    case ENODEV:
+        return PIPC_E_FOREIGN;
+    default:
+        return pipc_error_from(errno_value);
+    }
+}
+
+enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+                          struct trouble *trouble)
+{
+    memory->writable = write;
+    memory->fd = open_path(memory->path, write);
+    if (memory->fd < 0 && errno == EACCES && write) {
+        memory->writable = false;
+        memory->fd = open_path(memory->path, false);
+    }
+    if (memory->fd < 0)
+        return errno == ENOENT ? NOTHING : barred(trouble, error_of_opening(errno), errno);
+    return pipc_name_examine(memory, request, trouble);
+}
+
+int pipc_name_tell(const struct trouble *trouble, const char *path)
+{
+    switch (trouble->error) {
+    case PIPC_E_ACCESS:
+        return pipc_fail(PIPC_E_ACCESS, "shm_open(\"%s\"): %s; its owner must grant this user the right", path,
+                         strerror(trouble->errno_value));
+    case PIPC_E_FOREIGN:
+        return pipc_fail(PIPC_E_FOREIGN,
+                         "shm_open(\"%s\"): what holds the name is no pipc object; if nobody needs it, remove it: "
+                         "rm /dev/shm%s",
+                         path, path);
+    case PIPC_E_LAYOUT:
+        return pipc_fail(PIPC_E_LAYOUT,
+                         "\"%s\" was made by another version of pipc; use that version, or remove it: rm /dev/shm%s",
+                         path, path);
+    case PIPC_E_DAMAGED:
+        return pipc_fail(PIPC_E_DAMAGED, "the header of \"%s\" is impossible; remove it: rm /dev/shm%s", path, path);
+    case PIPC_E_LIMIT:
+        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", path,
+                         strerror(trouble->errno_value));
+    default:
+        return pipc_fail(trouble->error, "shm_open and mmap(\"%s\"): %s", path, strerror(trouble->errno_value));
+    }
+}

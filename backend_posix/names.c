@@ -1,0 +1,369 @@
+/* How a name leads to memory. POSIX: a file, "/pipc.queue.NAME" or "/pipc.shm.NAME".
+ *
+ * The kernel sees to it that one name leads to one file and that one of racing creators makes it
+ * (O_EXCL). What it does not see to: a file is visible before it is built, its maker may die, and
+ * unlinking goes by name, so that one resumed late would hit somebody's new object. Against these stands one
+ * lock, on one byte of the file itself (look.c). It belongs to an opening and ends with its process:
+ *
+ *   whoever builds, removes or clears an object holds the lock of that very file, and has checked under
+ *   the lock that the name still leads to it (its link count is 1); nobody else unlinks.
+ *
+ * So while the lock is held the name is nailed to the file, and unlinking the name unlinks the file. The
+ * state word in the header tells everybody else what they see, without the lock:
+ *
+ *   INIT (an empty file, or one of the header's size) -> BUILDING -> READY -> DEAD
+ *
+ * READY is set as the last act of the builder, DEAD by the one remover that succeeds, both under the
+ * lock. A file that is not READY and whose lock is held belongs to somebody alive: creators wait until
+ * their deadline. If its lock can be had, whoever was at work is dead, or has not come to take its lock
+ * yet; in both cases the one who has the lock decides. An empty file is as good as a new one, and a
+ * creator builds in it. Anything else is unlinked, after its kernel queue. A creator that was stopped
+ * between making its file and locking it finds the lock held, the file unlinked, or READY, and starts
+ * again; so exactly the one who holds the lock on an empty linked file builds.
+ *
+ * A file is reserved in full before READY (posix_fallocate), the header before it is first touched,
+ * because touching what a full file system cannot give ends in SIGBUS.
+ *
+ * What cannot be looked at may be our object: then the answer is an error, never "not found".
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define PIECE ((off_t)256 * 1024) /* reserved in one call, so that frequent signals cannot starve it */
+
+/* ---- Making ---- */
+
+static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
+{
+    int failed = errno;
+    struct statvfs room;
+    unsigned long long need = bytes, left = 0;
+    if (memory->fd >= 0 && fstatvfs(memory->fd, &room) == 0)
+        left = (unsigned long long)room.f_bavail * room.f_frsize;
+    switch (failed) {
+    case ENOSPC:
+    case EFBIG:
+    case EINVAL:
+    case EDQUOT:
+        return pipc_fail(PIPC_E_NO_SPACE,
+                         "posix_fallocate(\"%s\"): the object needs %llu bytes, the memory file system has %llu left; "
+                         "remove objects or enlarge it: mount -o remount,size=... /dev/shm",
+                         memory->path, need, left);
+    case EMFILE:
+    case ENFILE:
+        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
+                         memory->path, strerror(failed));
+    case ENOMEM:
+        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\", %llu bytes): %s", memory->path, need, strerror(failed));
+    default:
+        return pipc_fail(pipc_error_from(failed), "making \"%s\" of %llu bytes: %s", memory->path, need,
+                         strerror(failed));
+    }
+}
+
+/* A new empty file. NOTHING: another was faster; BARRED: errno. */
+static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    do
+        memory->fd = shm_open(memory->path, flags, (mode_t)request->mode);
+    while (memory->fd < 0 && errno == EINTR);
+    memory->writable = true;
+    if (memory->fd >= 0)
+        return HALF;
+    return errno == EEXIST ? NOTHING : BARRED;
+}
+
+/* Gives the file real memory from `first` to `end`. */
+static bool reserve(int fd, off_t first, off_t end)
+{
+    while (first < end) {
+        off_t piece = end - first < PIECE ? end - first : PIECE;
+        errno = posix_fallocate(fd, first, piece);
+        if (errno == 0)
+            first += piece;
+        else if (errno != EINTR)
+            return false;
+    }
+    return true;
+}
+
+/* Header first, with the state that says whose file this is; then the room for all of it. */
+static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes)
+{
+    off_t header = sizeof *memory->object;
+    if (fchmod(memory->fd, (mode_t)request->mode) != 0 || !reserve(memory->fd, 0, header) ||
+        !pipc_name_map(memory, bytes))
+        return false;
+    pipc_object_fill(memory->object, request);
+    atomic_store(&memory->object->state, PIPC_STATE_BUILDING);
+    memory->building = true;
+    memory->size = request->size;
+    return reserve(memory->fd, header, (off_t)bytes) &&
+           (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory->fd));
+}
+
+static int too_big(const struct pipc_be_memory *memory, uint64_t bytes, uint64_t most)
+{
+    struct rlimit limit;
+    if (bytes > most)
+        return pipc_fail(PIPC_E_NO_SPACE, "\"%s\": no address space has room for the %llu bytes needed", memory->path,
+                         (unsigned long long)bytes);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur)
+        return pipc_fail(PIPC_E_LIMIT, "\"%s\" needs %llu bytes, RLIMIT_FSIZE allows %llu; raise it with ulimit -f",
+                         memory->path, (unsigned long long)bytes, (unsigned long long)limit.rlim_cur);
+    return 0;
+}
+
+/* Asks before it takes: filling a file system to the brim hurts everybody who uses it. */
+static bool has_room(const struct pipc_be_memory *memory, uint64_t bytes)
+{
+    struct statvfs room;
+    errno = ENOSPC;
+    return fstatvfs(memory->fd, &room) != 0 || room.f_blocks == 0 || bytes / room.f_frsize <= room.f_bavail;
+}
+
+/* Builds in an empty file whose lock we hold. On failure the name is free again. */
+static int build_here(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    const uint64_t page = pipc_page(), most = SIZE_MAX / 4;
+    uint64_t bytes = request->size < most ? (request->size + 2 * page - 1) / page * page : request->size;
+    int error = too_big(memory, bytes, most);
+    if (!error && (!has_room(memory, bytes) || !fill(memory, request, bytes)))
+        error = make_failed(memory, bytes);
+    if (error)
+        pipc_name_free(memory);
+    return error;
+}
+
+/* A queue needs no descriptor once it is open: nobody counts its attachments, and it is mapped. */
+static void close_if_queue(struct pipc_be_memory *memory)
+{
+    if (memory->kind != PIPC_KIND_QUEUE)
+        return;
+    close(memory->fd);
+    memory->fd = -1;
+}
+
+void pipc_name_built(struct pipc_be_memory *memory)
+{
+    memory->building = false;
+    pipc_name_unlock(memory->fd);
+    close_if_queue(memory);
+}
+
+/* ---- What others left half done ---- */
+
+static bool is_mine(int fd)
+{
+    struct stat facts;
+    return fstat(fd, &facts) == 0 && facts.st_uid == geteuid();
+}
+
+/* Would the kernel let this user unlink it? Setting its mode to what it is needs the same right. */
+static bool may_remove(int fd)
+{
+    struct stat facts;
+    return fstat(fd, &facts) == 0 && (facts.st_uid == geteuid() || fchmod(fd, facts.st_mode & 07777) == 0);
+}
+
+static int lock_failed(const struct pipc_be_memory *memory)
+{
+    return pipc_fail(PIPC_E_SYSTEM, "fcntl(\"%s\", F_OFD_SETLK): %s", memory->path, strerror(errno));
+}
+
+static int not_found(const struct pipc_be_request *request)
+{
+    return pipc_fail(PIPC_E_NOT_FOUND, "no object is called \"%s\"", request->name);
+}
+
+/* Remains that this user cannot clear: as good as nothing for those who only look. */
+static int left_by_others(const struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    if (!(request->flags & PIPC_CREATE))
+        return not_found(request);
+    return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): another user left it half made; its owner must remove it",
+                     memory->path);
+}
+
+/* Under the lock, and the name leads here: nobody is at work on it but us. 0 without *build: look again. */
+static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
+{
+    int error = 0;
+    bool create = request->flags & PIPC_CREATE;
+    if (create && !memory->object && is_mine(memory->fd)) {
+        error = build_here(memory, request);
+        *build = !error;
+    } else if (may_remove(memory->fd)) {
+        pipc_name_free(memory);
+        error = create ? 0 : not_found(request);
+    } else {
+        error = left_by_others(memory, request);
+    }
+    return error;
+}
+
+/* Deals with an object that is not READY. 0 without *build: look again, perhaps after a nap. */
+static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
+{
+    struct trouble trouble;
+    bool create = request->flags & PIPC_CREATE;
+    bool removed = memory->object && atomic_load(&memory->object->state) == PIPC_STATE_DEAD;
+    int can = pipc_name_make_writable(memory);
+    if (can < 0)
+        return pipc_name_is_locked(memory->fd) && (create || !removed) ? 0 : left_by_others(memory, request);
+    if (can == 0)
+        return 0;
+    int locked = pipc_name_lock(memory->fd);
+    if (locked < 0)
+        return lock_failed(memory);
+    if (!locked)
+        return removed && !create ? not_found(request) : 0;
+    switch (pipc_name_examine(memory, request, &trouble)) {
+    case HALF:
+        return take_over(memory, request, build);
+    case BARRED:
+        return pipc_name_tell(&trouble, memory->path);
+    default:
+        return 0;
+    }
+}
+
+/* ---- The three ways to a name ---- */
+
+static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    if (request->flags & PIPC_EXCLUSIVE)
+        return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
+    if ((request->flags & PIPC_WRITE) && !memory->writable)
+        return pipc_fail(PIPC_E_ACCESS, "shm_open(\"%s\", O_RDWR): its mode lets this user read only", memory->path);
+    if (memory->kind == PIPC_KIND_SHM && !pipc_name_attach(memory->fd))
+        return lock_failed(memory);
+    close_if_queue(memory);
+    return 0;
+}
+
+static int busy(const struct pipc_be_request *request)
+{
+    return pipc_fail(PIPC_E_BUSY, "somebody who is alive has been at work on \"%s\" for too long; try again",
+                     request->name);
+}
+
+/* A new file has the mode that its maker's umask leaves, for an instant: a refusal must last to be believed. */
+static enum sight look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+                       struct trouble *trouble)
+{
+    int64_t nap = 0, until = pipc_now() + PIPC_MS(2);
+    for (;;) {
+        enum sight sight = pipc_name_look(memory, request, write, trouble);
+        if (sight != BARRED || trouble->error != PIPC_E_ACCESS || !pipc_nap(&nap, until))
+            return sight;
+        pipc_name_leave(memory);
+    }
+}
+
+/* One look, and what follows from it. 0 without *done: look again. */
+static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done, bool *build)
+{
+    struct trouble trouble;
+    enum sight sight = look(memory, request, request->flags & PIPC_WRITE, &trouble);
+    if (sight == NOTHING && !(request->flags & PIPC_CREATE))
+        return not_found(request);
+    if (sight == NOTHING && (sight = make_file(memory, request)) == BARRED)
+        return make_failed(memory, request->size + pipc_page());
+    int error = 0;
+    switch (sight) {
+    case OURS:
+        error = admit(memory, request);
+        *done = !error;
+        return error;
+    case HALF:
+        error = settle(memory, request, build);
+        *done = *build;
+        return error;
+    case BARRED:
+        return pipc_name_tell(&trouble, memory->path);
+    default:
+        return 0;
+    }
+}
+
+int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
+{
+    int64_t nap = 0;
+    pipc_name_start(memory, request);
+    do {
+        bool done = false;
+        int error = try_open(memory, request, &done, build);
+        if (done)
+            return 0;
+        pipc_name_leave(memory);
+        if (error)
+            return error;
+    } while (pipc_nap(&nap, request->deadline));
+    return busy(request);
+}
+
+/* A READY object: takes the lock and the last step. 0 without *done: look again. */
+static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
+{
+    struct trouble trouble;
+    if (!memory->writable || !may_remove(memory->fd))
+        return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
+    int locked = pipc_name_lock(memory->fd);
+    if (locked < 0)
+        return lock_failed(memory);
+    if (!locked || pipc_name_examine(memory, request, &trouble) != OURS)
+        return 0;
+    *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
+    return 0;
+}
+
+static int try_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
+{
+    struct trouble trouble;
+    bool build = false;
+    switch (look(memory, request, true, &trouble)) {
+    case NOTHING:
+        return not_found(request);
+    case OURS:
+        return doom(memory, request, done);
+    case HALF:
+        return settle(memory, request, &build);
+    case BARRED:
+        return pipc_name_tell(&trouble, memory->path);
+    default:
+        return 0;
+    }
+}
+
+int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    int64_t nap = 0;
+    pipc_name_start(memory, request);
+    do {
+        bool done = false;
+        int error = try_doom(memory, request, &done);
+        if (done)
+            return 0;
+        pipc_name_leave(memory);
+        if (error)
+            return error;
+    } while (pipc_nap(&nap, request->deadline));
+    return busy(request);
+}
+
+void pipc_name_free(struct pipc_be_memory *memory)
+{
+    if (memory->object)
+        pipc_name_erase_queue(memory);
+    shm_unlink(memory->path);
+}

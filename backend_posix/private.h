@@ -1,0 +1,105 @@
+/* What the files of this backend share with each other. POSIX. */
+#ifndef PIPC_BACKEND_PRIVATE_H
+#define PIPC_BACKEND_PRIVATE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* F_OFD_SETLK, mremap */
+#endif
+#ifndef _FILE_OFFSET_BITS
+#define _FILE_OFFSET_BITS 64 /* the locks lie far beyond any file's end */
+#endif
+
+#include <sys/types.h>
+
+#include "core/backend.h"
+
+#define PIPC_NAME_PATH (PIPC_NAME_MAX + 16) /* "/pipc.queue." and the name */
+
+/* One opening. It keeps one mapping of the whole file, header and data; the first mapping asked for
+ * lends that very one. */
+struct pipc_be_memory {
+    struct pipc_object *object; /* where the mapping begins */
+    size_t length;              /* of the mapping, whole pages */
+    uint64_t size;              /* of the data, checked against the kernel's figure at opening */
+    int fd;                     /* -1 when it is not needed any more (queues) */
+    uint32_t kind;
+    bool building;
+    bool writable;    /* the descriptor is */
+    bool lent;        /* the data of the mapping are in the caller's hands */
+    const char *name; /* the end of path */
+    char path[PIPC_NAME_PATH];
+};
+
+/* ---- look.c: what the name leads to ---- */
+
+/* What stands under the name. */
+enum sight {
+    NOTHING,  /* free */
+    OURS,     /* READY: left open */
+    HALF,     /* INIT, BUILDING or DEAD: left open; its lock tells whether somebody is at work on it */
+    VANISHED, /* the name does not lead to it any more */
+    BARRED    /* not to be looked at, or no object of ours: struct trouble says why */
+};
+
+/* The reason why the answer cannot be "not found". */
+struct trouble {
+    int error;
+    int errno_value;
+};
+
+/* Writes the path of a name. */
+void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request);
+
+/* Ends mapping and descriptor, and with them every lock. */
+void pipc_name_leave(struct pipc_be_memory *memory);
+
+/* Looks at what the open descriptor shows now. */
+enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be_request *request,
+                             struct trouble *trouble);
+
+/* Opens what the name leads to, for writing if `write` and permitted, and examines it. */
+enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+                          struct trouble *trouble);
+
+/* Those who opened for reading only may need to take the lock. 1: can, 0: the name leads elsewhere, -1: may not. */
+int pipc_name_make_writable(struct pipc_be_memory *memory);
+
+/* Maps whole pages of the file, also beyond its present end. */
+bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes);
+
+/* The lock of whoever builds, removes or clears. 1: got it, 0: somebody has it, -1: errno. */
+int pipc_name_lock(int fd);
+void pipc_name_unlock(int fd);
+
+/* Has somebody else the lock? Works on any descriptor. */
+bool pipc_name_is_locked(int fd);
+
+/* Makes this opening count among the attachments; false: errno. */
+bool pipc_name_attach(int fd);
+
+/* Counts the attachments of others; false: errno. */
+bool pipc_name_count_attached(int fd, uint64_t *others);
+
+/* Notes the trouble's sentence, returns its number. */
+int pipc_name_tell(const struct trouble *trouble, const char *path);
+
+/* ---- names.c: the protocol ---- */
+
+/* Finds the READY object or makes one: pipc_be_memory_open without the handle. */
+int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build);
+
+/* Finds the READY object and moves it to DEAD: pipc_be_memory_doom without the handle. */
+int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request);
+
+/* Frees the name of an object whose lock this opening holds: its kernel queue first. */
+void pipc_name_free(struct pipc_be_memory *memory);
+
+/* After READY: the lock is given back, and a queue's descriptor with it. */
+void pipc_name_built(struct pipc_be_memory *memory);
+
+/* ---- kernel_queue.c ---- */
+
+/* Removes the kernel queue that the header of a DEAD object names, if there is one. */
+void pipc_name_erase_queue(const struct pipc_be_memory *memory);
+
+#endif

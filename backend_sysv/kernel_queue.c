@@ -1,0 +1,226 @@
+/* The kernel queue. System V: msgget, msgsnd, msgrcv, msgctl.
+ *
+ * The label of a queue is its key: random, never derived from the name, and stored in the object before
+ * the queue is made, so that whoever buries a dead builder finds the queue. The id follows when it is
+ * known; until then it is NO_ID. Neither alone is believed: an id may have been given to another queue,
+ * a key may have been taken by one.
+ *
+ * A message's mtype is 32 - priority, and a negative bound takes the lowest type first: the highest
+ * priority, then the oldest. The bound is the largest there is, so that messages that a foreign program
+ * put here with other types are taken too and do not fill the queue for ever.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <unistd.h>
+
+#define NO_ID        (-1)
+#define LOWEST_MTYPE 32 /* of priority 0 */
+
+struct pipc_be_queue {
+    int id;
+};
+
+void pipc_name_erase_queue(const struct pipc_be_memory *memory)
+{
+    const struct pipc_object *object = memory->object;
+    if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
+        return;
+    struct msqid_ds facts;
+    key_t label = (key_t)object->queue_label;
+    int id = label == IPC_PRIVATE ? -1 : msgget(label, 0);
+    if (id < 0 || msgctl(id, IPC_STAT, &facts) != 0)
+        return;
+    if (facts.msg_perm.__key != label || facts.msg_perm.cuid != memory->creator)
+        return;
+    bool unused =
+        facts.msg_stime == 0 && facts.msg_rtime == 0 && facts.msg_ctime + 1 >= object->created / PIPC_SECONDS(1);
+    if (object->queue_id == NO_ID ? unused : object->queue_id == id)
+        msgctl(id, IPC_RMID, NULL);
+}
+
+static int refuse(uint32_t size)
+{
+    struct msginfo limits = {0};
+    int failed = errno;
+    msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&limits);
+    switch (failed) {
+    case ENOSPC:
+        return pipc_fail(PIPC_E_LIMIT,
+                         "msgget: the system's %d message queues are used up; remove some (ipcs -q), or raise it with "
+                         "sysctl kernel.msgmni",
+                         limits.msgmni);
+    case ENOMEM:
+        return pipc_fail(PIPC_E_NO_SPACE, "msgget: the kernel has no memory for a queue of %u-byte messages", size);
+    default:
+        return pipc_fail(pipc_error_from(failed), "msgget(IPC_CREAT): %s", strerror(failed));
+    }
+}
+
+/* Makes a queue under a label that nobody uses. -1 and errno on failure. */
+static int make(struct pipc_object *object, uint32_t mode)
+{
+    int id;
+    do {
+        uint64_t label = pipc_random() & 0x7fffffffu;
+        if (label == IPC_PRIVATE)
+            label = 1;
+        object->queue_id = NO_ID;
+        atomic_signal_fence(memory_order_seq_cst);
+        object->queue_label = label;
+        atomic_signal_fence(memory_order_seq_cst);
+        id = msgget((key_t)label, IPC_CREAT | IPC_EXCL | (int)mode);
+    } while (id < 0 && errno == EEXIST);
+    if (id < 0)
+        object->queue_label = 0;
+    else
+        object->queue_id = id;
+    return id;
+}
+
+/* Bytes of text that one message in this very queue may have. */
+static uint32_t longest_text(int id)
+{
+    uint32_t size, depth;
+    struct msqid_ds facts;
+    pipc_be_queue_limits(&size, &depth);
+    if (msgctl(id, IPC_STAT, &facts) == 0 && facts.msg_qbytes < size)
+        size = (uint32_t)facts.msg_qbytes;
+    return size;
+}
+
+static int new_queue(struct pipc_be_queue **out, int id)
+{
+    *out = malloc(sizeof **out);
+    if (!*out)
+        return pipc_fail(PIPC_E_NO_MEMORY, "malloc(%zu bytes): no memory for a handle", sizeof **out);
+    (*out)->id = id;
+    return 0;
+}
+
+/* This family counts bytes, so `depth` has no part in it. */
+int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
+                         uint32_t least_size, uint32_t mode)
+{
+    (void)depth;
+    *out = NULL;
+    int id = make(object, mode);
+    if (id < 0)
+        return refuse(size);
+    uint32_t longest = longest_text(id);
+    int error = 0;
+    if (longest < least_size)
+        error = pipc_fail(PIPC_E_LIMIT,
+                          "msgget: a message needs %u bytes, the limits grant %u; raise them with sysctl kernel.msgmax "
+                          "and kernel.msgmnb",
+                          least_size, longest);
+    if (!error)
+        error = new_queue(out, id);
+    if (error) {
+        msgctl(id, IPC_RMID, NULL);
+        object->queue_label = 0;
+        return error;
+    }
+    object->queue_depth = 0;
+    object->queue_size = size < longest ? size : longest;
+    return 0;
+}
+
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+{
+    *out = NULL;
+    int bits = (rights & PIPC_RECEIVE ? 0444 : 0) | (rights & PIPC_SEND ? 0222 : 0);
+    key_t label = (key_t)object->queue_label;
+    int id = label == IPC_PRIVATE ? -1 : msgget(label, bits);
+    if (id < 0 && label != IPC_PRIVATE && errno == EACCES)
+        return pipc_fail(PIPC_E_ACCESS, "msgget(\"%.*s\", key 0x%08x): the queue's mode does not let this user %s",
+                         PIPC_NAME_MAX, object->name, (unsigned)label, rights & PIPC_SEND ? "send" : "receive");
+    if (id < 0 || id != object->queue_id)
+        return pipc_fail(PIPC_E_DAMAGED,
+                         "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
+                         "queue",
+                         PIPC_NAME_MAX, object->name, (unsigned)label);
+    return new_queue(out, id);
+}
+
+static int gone(const struct pipc_be_queue *queue, const char *call)
+{
+    return pipc_fail(PIPC_E_DAMAGED, "%s(%d): the kernel's queue was removed behind pipc's back; remove this queue",
+                     call, queue->id);
+}
+
+/* EINVAL: is the queue gone, or was only kernel.msgmax lowered since? */
+static bool exists(const struct pipc_be_queue *queue)
+{
+    struct msqid_ds facts;
+    return msgctl(queue->id, IPC_STAT, &facts) == 0 || errno == EACCES;
+}
+
+int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+{
+    long *mtype = (long *)text - 1;
+    *mtype = LOWEST_MTYPE - (long)priority;
+    while (msgsnd(queue->id, mtype, size, IPC_NOWAIT) != 0) {
+        switch (errno) {
+        case EINTR:
+            continue;
+        case EAGAIN:
+        case ENOMEM:
+            return PIPC_E_FULL;
+        case EINVAL:
+            return exists(queue) ? PIPC_E_FULL : gone(queue, "msgsnd");
+        case EIDRM:
+            return gone(queue, "msgsnd");
+        default:
+            return pipc_fail(pipc_error_from(errno), "msgsnd(%d, %zu bytes): %s", queue->id, size, strerror(errno));
+        }
+    }
+    return 0;
+}
+
+/* A message larger than `capacity` is a foreign one. It is taken too, cut, or it would stay the first
+ * for ever; what is left of it is no message of ours and the caller drops it. */
+int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+{
+    long *mtype = (long *)text - 1;
+    int flags = IPC_NOWAIT;
+    ssize_t length;
+    while ((length = msgrcv(queue->id, mtype, capacity, -LONG_MAX, flags)) < 0) {
+        switch (errno) {
+        case EINTR:
+            continue;
+        case E2BIG:
+            flags |= MSG_NOERROR;
+            continue;
+        case ENOMSG:
+            return PIPC_E_EMPTY;
+        case EINVAL:
+        case EIDRM:
+            return gone(queue, "msgrcv");
+        default:
+            return pipc_fail(pipc_error_from(errno), "msgrcv(%d): %s", queue->id, strerror(errno));
+        }
+    }
+    *size = (size_t)length;
+    return 0;
+}
+
+void pipc_be_queue_close(struct pipc_be_queue *queue)
+{
+    free(queue);
+}
+
+void pipc_be_queue_limits(uint32_t *size, uint32_t *depth)
+{
+    struct msginfo limits = {0};
+    bool known = msgctl(0, IPC_INFO, (struct msqid_ds *)(void *)&limits) >= 0;
+    int longest = known ? limits.msgmax : 8192;
+    int room = known ? limits.msgmnb : 16384;
+    *size = (uint32_t)(longest < room ? longest : room);
+    *depth = 0;
+}

@@ -1,0 +1,38 @@
+# What this system has. Sets PIPC_DEFAULT_BACKEND, PIPC_DEFAULT_PLATFORM and PIPC_SYSTEM_LIBRARIES
+# (link options, empty where libc holds everything, as glibc does since 2.34).
+include(CheckSymbolExists)
+include(CMakePushCheckState)
+
+# PIPC_SYSTEM_LIBRARIES gets `library` if `symbol` links only with it; `result` tells whether it links at all.
+macro(pipc_look_for symbol header library result)
+  cmake_push_check_state(RESET)
+  set(CMAKE_REQUIRED_DEFINITIONS -D_GNU_SOURCE)
+  check_symbol_exists(${symbol} "${header}" ${result}_IN_LIBC)
+  if(NOT ${result}_IN_LIBC)
+    set(CMAKE_REQUIRED_LIBRARIES ${library})
+    check_symbol_exists(${symbol} "${header}" ${result}_IN_LIBRARY)
+  endif()
+  cmake_pop_check_state()
+  set(${result} OFF)
+  if(${result}_IN_LIBC)
+    set(${result} ON)
+  elseif(${result}_IN_LIBRARY)
+    set(${result} ON)
+    list(APPEND PIPC_SYSTEM_LIBRARIES ${library})
+  endif()
+endmacro()
+
+set(PIPC_SYSTEM_LIBRARIES)
+pipc_look_for(mq_open "fcntl.h;mqueue.h" -lrt PIPC_HAVE_MQ)
+pipc_look_for(shm_open "sys/mman.h" -lrt PIPC_HAVE_SHM)
+pipc_look_for(pthread_kill "signal.h;pthread.h" -pthread PIPC_HAVE_THREADS)
+list(REMOVE_DUPLICATES PIPC_SYSTEM_LIBRARIES)
+
+set(PIPC_DEFAULT_BACKEND sysv)
+if(PIPC_HAVE_MQ AND PIPC_HAVE_SHM)
+  set(PIPC_DEFAULT_BACKEND posix)
+endif()
+set(PIPC_DEFAULT_PLATFORM generic)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  set(PIPC_DEFAULT_PLATFORM linux)
+endif()

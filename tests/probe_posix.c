@@ -1,0 +1,236 @@
+/* See probe.h. Memory: /pipc.queue.NAME, /pipc.shm.NAME. Kernel queue: /pipc.NAME.LABEL in 16 digits. */
+#define _GNU_SOURCE
+#include "probe.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <mqueue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LONGEST_PATH = 300 };
+
+static void path_of(char *path, uint32_t kind, const char *name)
+{
+    snprintf(path, LONGEST_PATH, "/pipc.%s.%s", kind == PIPC_KIND_QUEUE ? "queue" : "shm", name);
+}
+
+/* ---- The memory object under a name ---- */
+
+static int find_file(uint32_t kind, const char *name, int flags, struct stat *facts)
+{
+    char path[LONGEST_PATH];
+    path_of(path, kind, name);
+    int file = shm_open(path, flags, 0);
+    if (file >= 0 && fstat(file, facts) < 0) {
+        close(file);
+        return -1;
+    }
+    return file;
+}
+
+struct pipc_object *probe_map(uint32_t kind, const char *name, size_t *bytes)
+{
+    struct stat facts;
+    int file = find_file(kind, name, O_RDWR, &facts);
+    if (file < 0)
+        return NULL;
+    void *address = MAP_FAILED;
+    if (facts.st_size > 0)
+        address = mmap(NULL, (size_t)facts.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    *bytes = (size_t)facts.st_size;
+    return address == MAP_FAILED ? NULL : address;
+}
+
+void probe_unmap(struct pipc_object *object, size_t bytes)
+{
+    munmap(object, bytes);
+}
+
+bool probe_mode(uint32_t kind, const char *name, uint32_t *mode, uint32_t *owner)
+{
+    struct stat facts;
+    int file = find_file(kind, name, O_RDONLY, &facts);
+    if (file < 0)
+        return false;
+    close(file);
+    *mode = facts.st_mode & 0777;
+    *owner = facts.st_uid;
+    return true;
+}
+
+bool probe_place_foreign(uint32_t kind, const char *name, size_t bytes, int filling)
+{
+    char path[LONGEST_PATH];
+    path_of(path, kind, name);
+    int file = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file < 0)
+        return false;
+    if (bytes == 0)
+        return close(file) == 0;
+    void *address = MAP_FAILED;
+    if (ftruncate(file, (off_t)bytes) == 0)
+        address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (address == MAP_FAILED)
+        return false;
+    memset(address, filling, bytes);
+    return munmap(address, bytes) == 0;
+}
+
+bool probe_remove_foreign(uint32_t kind, const char *name)
+{
+    return probe_remove_memory(kind, name);
+}
+
+bool probe_remove_memory(uint32_t kind, const char *name)
+{
+    char path[LONGEST_PATH];
+    path_of(path, kind, name);
+    return shm_unlink(path) == 0;
+}
+
+/* ---- The kernel queue ---- */
+
+static bool queue_path(char *path, const char *name)
+{
+    size_t bytes;
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, name, &bytes);
+    if (!object)
+        return false;
+    snprintf(path, LONGEST_PATH, "/pipc.%s.%016" PRIx64, name, object->queue_label);
+    probe_unmap(object, bytes);
+    return true;
+}
+
+static mqd_t find_queue(const char *name, int flags, struct mq_attr *facts)
+{
+    char path[LONGEST_PATH];
+    mqd_t queue = queue_path(path, name) ? mq_open(path, flags | O_NONBLOCK) : (mqd_t)-1;
+    if (queue != (mqd_t)-1 && mq_getattr(queue, facts) < 0) {
+        mq_close(queue);
+        return (mqd_t)-1;
+    }
+    return queue;
+}
+
+bool probe_queue_count(const char *name, uint64_t *messages)
+{
+    struct mq_attr facts;
+    mqd_t queue = find_queue(name, O_RDONLY, &facts);
+    if (queue == (mqd_t)-1)
+        return false;
+    *messages = (uint64_t)facts.mq_curmsgs;
+    return mq_close(queue) == 0;
+}
+
+bool probe_queue_mode(const char *name, uint32_t *mode)
+{
+    struct mq_attr facts;
+    struct stat status;
+    mqd_t queue = find_queue(name, O_RDONLY, &facts);
+    if (queue == (mqd_t)-1)
+        return false;
+    bool good = fstat((int)queue, &status) == 0;
+    *mode = good ? status.st_mode & 0777 : 0;
+    return mq_close(queue) == 0 && good;
+}
+
+bool probe_queue_steal(const char *name)
+{
+    struct mq_attr facts;
+    mqd_t queue = find_queue(name, O_RDONLY, &facts);
+    char *text = queue == (mqd_t)-1 ? NULL : malloc((size_t)facts.mq_msgsize);
+    bool stolen = text && mq_receive(queue, text, (size_t)facts.mq_msgsize, NULL) >= 0;
+    free(text);
+    if (queue != (mqd_t)-1)
+        mq_close(queue);
+    return stolen;
+}
+
+bool probe_queue_inject(const char *name, const void *text, size_t size, uint32_t priority)
+{
+    struct mq_attr facts;
+    mqd_t queue = find_queue(name, O_WRONLY, &facts);
+    if (queue == (mqd_t)-1)
+        return false;
+    bool put = mq_send(queue, size ? text : "", size, priority) == 0;
+    mq_close(queue);
+    return put;
+}
+
+bool probe_queue_remove(const char *name)
+{
+    char path[LONGEST_PATH];
+    return queue_path(path, name) && mq_unlink(path) == 0;
+}
+
+/* ---- Limits ---- */
+
+const char *probe_limit_path(enum probe_limit limit)
+{
+    static const char *const paths[] = {
+        [PROBE_LIMIT_QUEUES] = "/proc/sys/fs/mqueue/queues_max",
+        [PROBE_LIMIT_MESSAGE_SIZE] = "/proc/sys/fs/mqueue/msgsize_max",
+        [PROBE_LIMIT_DEPTH] = "/proc/sys/fs/mqueue/msg_max",
+        [PROBE_LIMIT_SEGMENTS] = NULL, /* memory is bounded by the size of /dev/shm only */
+        [PROBE_LIMIT_MEMORY] = NULL,
+    };
+    return paths[limit];
+}
+
+/* ---- What is left ---- */
+
+/* Visits the entries of a directory whose names begin so; removes and tells them unless tell is NULL. */
+static unsigned sweep(const char *directory, const char *beginning, int (*unlink_it)(const char *path),
+                      void (*tell)(const char *name))
+{
+    unsigned found = 0;
+    DIR *entries = opendir(directory);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        char path[LONGEST_PATH];
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, beginning, strlen(beginning)) != 0)
+            continue;
+        snprintf(path, sizeof path, "/%s", entry->d_name);
+        found += !tell || unlink_it(path) == 0;
+        if (tell)
+            tell(entry->d_name);
+    }
+    if (entries)
+        closedir(entries);
+    return found;
+}
+
+static unsigned sweep_all(const char *prefix, void (*tell)(const char *name))
+{
+    char beginning[LONGEST_PATH];
+    unsigned found = 0;
+    for (uint32_t kind = PIPC_KIND_QUEUE; kind <= PIPC_KIND_SHM; kind++) {
+        path_of(beginning, kind, prefix);
+        found += sweep("/dev/shm", beginning + 1, shm_unlink, tell);
+    }
+    snprintf(beginning, sizeof beginning, "pipc.%s", prefix);
+    return found + sweep("/dev/mqueue", beginning, mq_unlink, tell);
+}
+
+unsigned probe_count(const char *prefix)
+{
+    return sweep_all(prefix, NULL);
+}
+
+unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *name))
+{
+    return sweep_all(prefix, tell);
+}
+
+unsigned probe_remove_everything(void (*tell)(const char *name))
+{
+    return sweep("/dev/shm", "", shm_unlink, tell) + sweep("/dev/mqueue", "", mq_unlink, tell);
+}

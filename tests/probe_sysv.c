@@ -1,0 +1,257 @@
+/* See probe.h. Memory: a segment under key hash + i. Kernel queue: key = the header's queue_label. */
+#define _GNU_SOURCE
+#include "probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+enum { KEYS = 4, LONGEST_TEXT = 65536 };
+
+static key_t key_of(uint32_t kind, const char *name, uint32_t i)
+{
+    return (key_t)(pipc_name_hash(kind, name) + i);
+}
+
+/* ---- The memory object under a name ---- */
+
+static bool is_ours(const struct pipc_object *object, uint32_t kind, const char *name)
+{
+    return object->magic == PIPC_OBJECT_MAGIC && object->kind == kind &&
+           strncmp(object->name, name, sizeof object->name) == 0;
+}
+
+static int find_segment(uint32_t kind, const char *name, struct shmid_ds *facts)
+{
+    for (uint32_t i = 0; i < KEYS; i++) {
+        int id = shmget(key_of(kind, name, i), 0, 0);
+        const struct pipc_object *object = id < 0 ? (void *)-1 : shmat(id, NULL, SHM_RDONLY);
+        if (object == (void *)-1)
+            continue;
+        bool found = is_ours(object, kind, name);
+        shmdt(object);
+        if (found && shmctl(id, IPC_STAT, facts) == 0)
+            return id;
+    }
+    errno = ENOENT;
+    return -1;
+}
+
+struct pipc_object *probe_map(uint32_t kind, const char *name, size_t *bytes)
+{
+    struct shmid_ds facts;
+    int id = find_segment(kind, name, &facts);
+    struct pipc_object *object = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+    if (object == (void *)-1)
+        return NULL;
+    *bytes = facts.shm_segsz;
+    return object;
+}
+
+void probe_unmap(struct pipc_object *object, size_t bytes)
+{
+    (void)bytes;
+    shmdt(object);
+}
+
+bool probe_mode(uint32_t kind, const char *name, uint32_t *mode, uint32_t *owner)
+{
+    struct shmid_ds facts;
+    if (find_segment(kind, name, &facts) < 0)
+        return false;
+    *mode = facts.shm_perm.mode & 0777;
+    *owner = facts.shm_perm.uid;
+    return true;
+}
+
+bool probe_place_foreign(uint32_t kind, const char *name, size_t bytes, int filling)
+{
+    bytes = bytes ? bytes : 1;
+    int id = shmget(key_of(kind, name, 0), bytes, IPC_CREAT | IPC_EXCL | 0600);
+    void *address = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+    if (address == (void *)-1)
+        return false;
+    memset(address, filling, bytes);
+    return shmdt(address) == 0;
+}
+
+bool probe_remove_foreign(uint32_t kind, const char *name)
+{
+    int id = shmget(key_of(kind, name, 0), 0, 0);
+    return id >= 0 && shmctl(id, IPC_RMID, NULL) == 0;
+}
+
+bool probe_remove_memory(uint32_t kind, const char *name)
+{
+    struct shmid_ds facts;
+    int id = find_segment(kind, name, &facts);
+    return id >= 0 && shmctl(id, IPC_RMID, NULL) == 0;
+}
+
+/* ---- The kernel queue ---- */
+
+static int find_queue(const char *name, struct msqid_ds *facts)
+{
+    size_t bytes;
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, name, &bytes);
+    if (!object)
+        return -1;
+    uint64_t label = object->queue_label;
+    probe_unmap(object, bytes);
+    int id = label ? msgget((key_t)label, 0) : -1;
+    return id >= 0 && msgctl(id, IPC_STAT, facts) == 0 ? id : -1;
+}
+
+bool probe_queue_count(const char *name, uint64_t *messages)
+{
+    struct msqid_ds facts;
+    if (find_queue(name, &facts) < 0)
+        return false;
+    *messages = facts.msg_qnum;
+    return true;
+}
+
+bool probe_queue_mode(const char *name, uint32_t *mode)
+{
+    struct msqid_ds facts;
+    if (find_queue(name, &facts) < 0)
+        return false;
+    *mode = facts.msg_perm.mode & 0777;
+    return true;
+}
+
+bool probe_queue_steal(const char *name)
+{
+    struct msqid_ds facts;
+    int id = find_queue(name, &facts);
+    struct {
+        long type;
+        char text[LONGEST_TEXT];
+    } *message = id < 0 ? NULL : malloc(sizeof *message);
+    bool stolen = message && msgrcv(id, message, sizeof message->text, -32, IPC_NOWAIT) >= 0;
+    free(message);
+    return stolen;
+}
+
+bool probe_queue_inject(const char *name, const void *text, size_t size, uint32_t priority)
+{
+    struct msqid_ds facts;
+    int id = find_queue(name, &facts);
+    struct {
+        long type;
+        char text[LONGEST_TEXT];
+    } *message = id < 0 || size > LONGEST_TEXT ? NULL : calloc(1, sizeof *message);
+    if (!message)
+        return false;
+    message->type = 32 - (long)priority;
+    if (size)
+        memcpy(message->text, text, size);
+    bool put = msgsnd(id, message, size, IPC_NOWAIT) == 0;
+    free(message);
+    return put;
+}
+
+bool probe_queue_remove(const char *name)
+{
+    struct msqid_ds facts;
+    int id = find_queue(name, &facts);
+    return id >= 0 && msgctl(id, IPC_RMID, NULL) == 0;
+}
+
+/* ---- Limits ---- */
+
+const char *probe_limit_path(enum probe_limit limit)
+{
+    static const char *const paths[] = {
+        [PROBE_LIMIT_QUEUES] = "/proc/sys/kernel/msgmni", [PROBE_LIMIT_MESSAGE_SIZE] = "/proc/sys/kernel/msgmax",
+        [PROBE_LIMIT_DEPTH] = "/proc/sys/kernel/msgmnb",  [PROBE_LIMIT_SEGMENTS] = "/proc/sys/kernel/shmmni",
+        [PROBE_LIMIT_MEMORY] = "/proc/sys/kernel/shmall",
+    };
+    return paths[limit];
+}
+
+/* ---- What is left ---- */
+
+/* The kernel queue goes first: only the header knows it. */
+static void remove_pair(int id, const struct pipc_object *object)
+{
+    int queue = object->queue_label ? msgget((key_t)object->queue_label, 0) : -1;
+    if (queue >= 0)
+        msgctl(queue, IPC_RMID, NULL);
+    shmctl(id, IPC_RMID, NULL);
+}
+
+/* tell is NULL: only looks. */
+static unsigned visit(int id, const char *prefix, void (*tell)(const char *name))
+{
+    const struct pipc_object *object = shmat(id, NULL, SHM_RDONLY);
+    if (object == (void *)-1)
+        return 0;
+    bool ours = object->magic == PIPC_OBJECT_MAGIC && strncmp(object->name, prefix, strlen(prefix)) == 0;
+    if (ours && tell) {
+        char name[sizeof object->name];
+        snprintf(name, sizeof name, "%.203s", object->name);
+        remove_pair(id, object);
+        tell(name);
+    }
+    shmdt(object);
+    return ours;
+}
+
+static unsigned visit_all(const char *prefix, void (*tell)(const char *name))
+{
+    struct shmid_ds facts;
+    unsigned found = 0;
+    int highest = shmctl(0, SHM_INFO, &facts);
+    for (int i = 0; i <= highest; i++) {
+        int id = shmctl(i, SHM_STAT, &facts);
+        if (id >= 0 && facts.shm_perm.uid == geteuid() && facts.shm_segsz >= sizeof(struct pipc_object))
+            found += visit(id, prefix, tell);
+    }
+    return found;
+}
+
+unsigned probe_count(const char *prefix)
+{
+    return visit_all(prefix, NULL);
+}
+
+unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *name))
+{
+    return visit_all(prefix, tell);
+}
+
+static unsigned remove_all_queues(void (*tell)(const char *name))
+{
+    struct msqid_ds facts;
+    unsigned removed = 0;
+    int highest = msgctl(0, MSG_INFO, &facts);
+    for (int i = 0; i <= highest; i++) {
+        int id = msgctl(i, MSG_STAT, &facts);
+        if (id < 0 || msgctl(id, IPC_RMID, NULL) < 0)
+            continue;
+        tell("a System V message queue");
+        removed++;
+    }
+    return removed;
+}
+
+unsigned probe_remove_everything(void (*tell)(const char *name))
+{
+    struct shmid_ds facts;
+    unsigned removed = remove_all_queues(tell);
+    int highest = shmctl(0, SHM_INFO, &facts);
+    for (int i = 0; i <= highest; i++) {
+        int id = shmctl(i, SHM_STAT, &facts);
+        if (id < 0 || shmctl(id, IPC_RMID, NULL) < 0)
+            continue;
+        tell("a System V segment");
+        removed++;
+    }
+    return removed;
+}
