@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TRIES        100
+#define NOTES        64 /* builders and removers of one process at a time that are safe from its forks */
 #define BUILD_BYTE   ((off_t)1 << 62)
 #define ATTACH_FIRST ((off_t)1 << 61)
 #define ATTACH_COUNT ((off_t)1 << 48)
@@ -23,65 +26,17 @@ void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request
     memory->name = memory->path + before;
     snprintf(memory->path + before, sizeof memory->path - (size_t)before, "%s", request->name);
     memory->kind = request->kind;
-    memory->fd = -1;
-}
-
-/* ---- Opening and mapping ---- */
-
-static void unmap(struct pipc_be_memory *memory)
-{
-    if (memory->object)
-        munmap(memory->object, memory->length);
-    memory->object = NULL;
-}
-
-void pipc_name_leave(struct pipc_be_memory *memory)
-{
-    unmap(memory);
-    if (memory->fd >= 0)
-        close(memory->fd);
-    memory->fd = -1;
+    memory->fd = memory->lock = -1;
 }
 
 /* O_NONBLOCK: a fifo under our name must not hold us up. */
-static int open_path(const char *path, bool write)
+int pipc_name_open_file(const struct pipc_be_memory *memory, int flags, uint32_t mode)
 {
     int fd;
     do
-        fd = shm_open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+        fd = shm_open(memory->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode);
     while (fd < 0 && errno == EINTR);
     return fd;
-}
-
-static bool is_same_file(int one, int other)
-{
-    struct stat first, second;
-    return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
-int pipc_name_make_writable(struct pipc_be_memory *memory)
-{
-    if (memory->writable)
-        return 1;
-    int fd = open_path(memory->path, true);
-    if (fd < 0)
-        return errno == EACCES ? -1 : 0;
-    bool same = is_same_file(memory->fd, fd);
-    close(same ? memory->fd : fd);
-    if (same)
-        memory->fd = fd;
-    return memory->writable = same;
-}
-
-bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
-{
-    uint64_t page = pipc_page();
-    int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    memory->length = (size_t)((bytes + page - 1) / page * page);
-    void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
-    memory->object = base == MAP_FAILED ? NULL : base;
-    return memory->object != NULL;
 }
 
 /* ---- Locks ----
@@ -105,16 +60,69 @@ static int set_lock(int fd, short type, off_t byte)
     return result;
 }
 
-int pipc_name_lock(int fd)
+/* A child shares its parent's openings, and would keep the lock of a builder that is killed. So the lock
+ * has a descriptor of its own, which nothing maps; it is noted here before it is locked, and closed in
+ * the child. A fork between its opening and the note shows in the count: then it is given up. */
+static _Atomic int noted[NOTES]; /* descriptor + 1, or 0 */
+static _Atomic unsigned forks;
+
+static void before_fork(void)
 {
-    if (set_lock(fd, F_WRLCK, BUILD_BYTE) == 0)
+    atomic_fetch_add(&forks, 1);
+}
+
+static void in_child(void)
+{
+    for (int i = 0; i < NOTES; i++) {
+        int fd = atomic_exchange(&noted[i], 0);
+        if (fd)
+            close(fd - 1);
+    }
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, NULL, in_child);
+}
+
+static void replace_note(int old, int new)
+{
+    for (int i = 0; i < NOTES; i++)
+        if (atomic_compare_exchange_strong(&noted[i], &(int){old}, new))
+            return;
+}
+
+static bool is_same_file(int one, int other)
+{
+    struct stat first, second;
+    return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+int pipc_name_lock(struct pipc_be_memory *memory)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    unsigned before = atomic_load(&forks);
+    memory->lock = pipc_name_open_file(memory, O_RDWR, 0);
+    if (memory->lock < 0)
+        return errno == ENOENT ? 0 : -1;
+    replace_note(0, memory->lock + 1);
+    if (before != atomic_load(&forks) || !is_same_file(memory->fd, memory->lock))
+        return 0;
+    if (set_lock(memory->lock, F_WRLCK, BUILD_BYTE) == 0)
         return 1;
     return errno == EAGAIN || errno == EACCES ? 0 : -1;
 }
 
-void pipc_name_unlock(int fd)
+void pipc_name_unlock(struct pipc_be_memory *memory)
 {
-    set_lock(fd, F_UNLCK, BUILD_BYTE);
+    if (memory->lock < 0)
+        return;
+    set_lock(memory->lock, F_UNLCK, BUILD_BYTE);
+    replace_note(memory->lock + 1, 0);
+    close(memory->lock);
+    memory->lock = -1;
 }
 
 bool pipc_name_is_locked(int fd)
@@ -156,6 +164,34 @@ bool pipc_name_count_attached(int fd, uint64_t *others)
         first = lock.l_start + lock.l_len;
     }
     return found >= 0;
+}
+
+/* ---- Opening and mapping ---- */
+
+static void unmap(struct pipc_be_memory *memory)
+{
+    if (memory->object)
+        munmap(memory->object, memory->length);
+    memory->object = NULL;
+}
+
+void pipc_name_leave(struct pipc_be_memory *memory)
+{
+    unmap(memory);
+    pipc_name_unlock(memory);
+    if (memory->fd >= 0)
+        close(memory->fd);
+    memory->fd = -1;
+}
+
+bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
+{
+    uint64_t page = pipc_page();
+    int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    memory->length = (size_t)((bytes + page - 1) / page * page);
+    void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
+    memory->object = base == MAP_FAILED ? NULL : base;
+    return memory->object != NULL;
 }
 
 /* ---- Looking ---- */
@@ -210,6 +246,24 @@ static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_requ
     }
 }
 
+/* A builder at work makes the file grow: the header is judged by a size that was not read before it. */
+static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc_be_request *request,
+                                struct stat *facts, struct trouble *trouble)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        off_t bytes = facts->st_size;
+        if (!pipc_name_map(memory, (uint64_t)bytes))
+            return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
+        enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
+        if (fstat(memory->fd, facts) != 0)
+            return barred(trouble, PIPC_E_SYSTEM, errno);
+        if (facts->st_size == bytes)
+            return sight;
+        unmap(memory);
+    }
+    return VANISHED; /* it changes faster than we can look */
+}
+
 enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                              struct trouble *trouble)
 {
@@ -225,9 +279,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
         return HALF;
     if ((uint64_t)facts.st_size < sizeof *memory->object)
         return barred(trouble, PIPC_E_FOREIGN, 0);
-    if (!pipc_name_map(memory, (uint64_t)facts.st_size))
-        return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
-    return judge(memory, request, (uint64_t)facts.st_size, trouble);
+    return judge_at_rest(memory, request, &facts, trouble);
 }
 
 static int error_of_opening(int errno_value)
@@ -248,10 +300,10 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
                           struct trouble *trouble)
 {
     memory->writable = write;
-    memory->fd = open_path(memory->path, write);
+    memory->fd = pipc_name_open_file(memory, write ? O_RDWR : O_RDONLY, 0);
     if (memory->fd < 0 && errno == EACCES && write) {
         memory->writable = false;
-        memory->fd = open_path(memory->path, false);
+        memory->fd = pipc_name_open_file(memory, O_RDONLY, 0);
     }
     if (memory->fd < 0)
         return errno == ENOENT ? NOTHING : barred(trouble, error_of_opening(errno), errno);
@@ -277,6 +329,9 @@ int pipc_name_tell(const struct trouble *trouble, const char *path)
         return pipc_fail(PIPC_E_DAMAGED, "the header of \"%s\" is impossible; remove it: rm /dev/shm%s", path, path);
     case PIPC_E_LIMIT:
         return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", path,
+                         strerror(trouble->errno_value));
+    case PIPC_E_NO_MEMORY:
+        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\"): %s; this process needs address space for all of it", path,
                          strerror(trouble->errno_value));
     default:
         return pipc_fail(trouble->error, "shm_open and mmap(\"%s\"): %s", path, strerror(trouble->errno_value));

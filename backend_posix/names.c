@@ -3,7 +3,8 @@
  * The kernel sees to it that one name leads to one file and that one of racing creators makes it
  * (O_EXCL). What it does not see to: a file is visible before it is built, its maker may die, and
  * unlinking goes by name, so that one resumed late would hit somebody's new object. Against these stands one
- * lock, on one byte of the file itself (look.c). It belongs to an opening and ends with its process:
+ * lock, on one byte of the file itself (look.c). It belongs to an opening and ends with its process (a child
+ * forked meanwhile does not keep it):
  *
  *   whoever builds, removes or clears an object holds the lock of that very file, and has checked under
  *   the lock that the name still leads to it (its link count is 1); nobody else unlinks.
@@ -24,7 +25,9 @@
  * A file is reserved in full before READY (posix_fallocate), the header before it is first touched,
  * because touching what a full file system cannot give ends in SIGBUS.
  *
- * What cannot be looked at may be our object: then the answer is an error, never "not found".
+ * What cannot be looked at may be our object: then the answer is an error, never "not found". One file
+ * cannot be told from that: a creator whose umask takes even the owner's rights, killed between making
+ * its file and giving them back, leaves one that its own user may not open (root may, and clears it).
  */
 #include "private.h"
 
@@ -62,24 +65,32 @@ static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
         return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
                          memory->path, strerror(failed));
     case ENOMEM:
-        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\", %llu bytes): %s", memory->path, need, strerror(failed));
+        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\"): %s; this process needs %llu bytes of address space",
+                         memory->path, strerror(failed), need);
     default:
         return pipc_fail(pipc_error_from(failed), "making \"%s\" of %llu bytes: %s", memory->path, need,
                          strerror(failed));
     }
 }
 
-/* A new empty file. NOTHING: another was faster; BARRED: errno. */
+/* A umask may have taken the owner's own rights, without which no lock can be had. Nobody else can have
+ * opened such a file, so its mode is nobody else's yet. */
+static bool let_owner_in(int fd)
+{
+    struct stat facts;
+    if (fstat(fd, &facts) != 0)
+        return false;
+    return (facts.st_mode & 0600) == 0600 || fchmod(fd, (facts.st_mode & 07777) | 0600) == 0;
+}
+
+/* A new empty file. VANISHED: another was faster; BARRED: errno. */
 static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
-    int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-    do
-        memory->fd = shm_open(memory->path, flags, (mode_t)request->mode);
-    while (memory->fd < 0 && errno == EINTR);
+    memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
-    if (memory->fd >= 0)
+    if (memory->fd >= 0 && let_owner_in(memory->fd))
         return HALF;
-    return errno == EEXIST ? NOTHING : BARRED;
+    return errno == EEXIST ? VANISHED : BARRED;
 }
 
 /* Gives the file real memory from `first` to `end`. */
@@ -156,7 +167,7 @@ static void close_if_queue(struct pipc_be_memory *memory)
 void pipc_name_built(struct pipc_be_memory *memory)
 {
     memory->building = false;
-    pipc_name_unlock(memory->fd);
+    pipc_name_unlock(memory);
     close_if_queue(memory);
 }
 
@@ -177,6 +188,9 @@ static bool may_remove(int fd)
 
 static int lock_failed(const struct pipc_be_memory *memory)
 {
+    if (errno == EMFILE || errno == ENFILE)
+        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
+                         memory->path, strerror(errno));
     return pipc_fail(PIPC_E_SYSTEM, "fcntl(\"%s\", F_OFD_SETLK): %s", memory->path, strerror(errno));
 }
 
@@ -199,7 +213,7 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     int error = 0;
     bool create = request->flags & PIPC_CREATE;
-    if (create && !memory->object && is_mine(memory->fd)) {
+    if (create && !memory->object && memory->writable && is_mine(memory->fd)) {
         error = build_here(memory, request);
         *build = !error;
     } else if (may_remove(memory->fd)) {
@@ -211,22 +225,25 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
     return error;
 }
 
+/* No lock: somebody has it, or this user may not take it, or the system does not give it. */
+static int without_lock(const struct pipc_be_memory *memory, const struct pipc_be_request *request, bool denied)
+{
+    bool create = request->flags & PIPC_CREATE;
+    bool removed = memory->object && atomic_load(&memory->object->state) == PIPC_STATE_DEAD;
+    if (denied && !pipc_name_is_locked(memory->fd))
+        return left_by_others(memory, request);
+    return removed && !create ? not_found(request) : 0;
+}
+
 /* Deals with an object that is not READY. 0 without *build: look again, perhaps after a nap. */
 static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     struct trouble trouble;
-    bool create = request->flags & PIPC_CREATE;
-    bool removed = memory->object && atomic_load(&memory->object->state) == PIPC_STATE_DEAD;
-    int can = pipc_name_make_writable(memory);
-    if (can < 0)
-        return pipc_name_is_locked(memory->fd) && (create || !removed) ? 0 : left_by_others(memory, request);
-    if (can == 0)
-        return 0;
-    int locked = pipc_name_lock(memory->fd);
-    if (locked < 0)
+    int locked = pipc_name_lock(memory);
+    if (locked < 0 && errno != EACCES)
         return lock_failed(memory);
-    if (!locked)
-        return removed && !create ? not_found(request) : 0;
+    if (locked <= 0)
+        return without_lock(memory, request, locked < 0);
     switch (pipc_name_examine(memory, request, &trouble)) {
     case HALF:
         return take_over(memory, request, build);
@@ -318,7 +335,7 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
     struct trouble trouble;
     if (!memory->writable || !may_remove(memory->fd))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
-    int locked = pipc_name_lock(memory->fd);
+    int locked = pipc_name_lock(memory);
     if (locked < 0)
         return lock_failed(memory);
     if (!locked || pipc_name_examine(memory, request, &trouble) != OURS)

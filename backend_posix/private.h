@@ -23,6 +23,7 @@ struct pipc_be_memory {
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     int fd;                     /* -1 when it is not needed any more (queues) */
     uint32_t kind;
+    int lock; /* a descriptor for the lock alone, else -1 */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */
@@ -50,6 +51,9 @@ struct trouble {
 /* Writes the path of a name. */
 void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request);
 
+/* shm_open of the path; never waits, never follows a link. */
+int pipc_name_open_file(const struct pipc_be_memory *memory, int flags, uint32_t mode);
+
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
 
@@ -61,15 +65,13 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
 enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
                           struct trouble *trouble);
 
-/* Those who opened for reading only may need to take the lock. 1: can, 0: the name leads elsewhere, -1: may not. */
-int pipc_name_make_writable(struct pipc_be_memory *memory);
-
 /* Maps whole pages of the file, also beyond its present end. */
 bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes);
 
-/* The lock of whoever builds, removes or clears. 1: got it, 0: somebody has it, -1: errno. */
-int pipc_name_lock(int fd);
-void pipc_name_unlock(int fd);
+/* The lock of whoever builds, removes or clears. 1: got it, 0: somebody has it or the name leads elsewhere,
+ * -1: errno. */
+int pipc_name_lock(struct pipc_be_memory *memory);
+void pipc_name_unlock(struct pipc_be_memory *memory);
 
 /* Has somebody else the lock? Works on any descriptor. */
 bool pipc_name_is_locked(int fd);

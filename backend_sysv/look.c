@@ -134,13 +134,17 @@ static enum sight judge_named(struct pipc_be_memory *memory, const struct pipc_b
         return BARRED;
     bool other = *error != 0;
     *error = 0;
+    if ((word & PIPC_STATE_MASK) == PIPC_STATE_READY && word != PIPC_STATE_READY) {
+        *error = PIPC_E_DAMAGED; /* only a builder's state carries an identity */
+        return BARRED;
+    }
     if (word == PIPC_STATE_READY)
         return other ? TAKEN : take_size(memory, error);
     if (pipc_is_dead(word >> 3, object->pid_namespace)) {
         *again = pipc_name_bury(memory, word);
         return TAKEN;
     }
-    return other ? TAKEN : AT_WORK;
+    return other ? FRESH : AT_WORK;
 }
 
 static enum sight judge(struct pipc_be_memory *memory, const struct shmid_ds *facts,
@@ -239,6 +243,10 @@ int pipc_name_tell(const struct trouble *trouble, const char *name)
                          "the header of the object under key 0x%08x of \"%s\" is impossible; "
                          "remove it: ipcrm -M 0x%08x",
                          key, name, key);
+    case PIPC_E_NO_MEMORY:
+        return pipc_fail(PIPC_E_NO_MEMORY,
+                         "shmat(key 0x%08x of \"%s\"): %s; this process needs that much address space free", key, name,
+                         strerror(trouble->errno_value));
     default:
         return pipc_fail(trouble->error, "shmget and shmat(key 0x%08x of \"%s\"): %s", key, name,
                          strerror(trouble->errno_value));

@@ -34,7 +34,7 @@ enum sight {
     OURS,    /* READY, of this name: left attached */
     AT_WORK, /* CLAIMED or BUILDING of this name, builder alive or unknown: left attached */
     TAKEN,   /* in the way: another name, or remains that this user may not remove */
-    FRESH,   /* in the way for now: INIT, its maker alive or unknown */
+    FRESH,   /* in the way for now: half made, under another name or none yet */
     BARRED   /* not to be looked at, or no object of ours: struct trouble says why */
 };
 

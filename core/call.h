@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+/* Notes which public call this thread is in, and about which object (NULL: none yet), for the sentences of
+ * pipc_fail. The first thing that every public function does. Async-signal-safe. */
+void pipc_calling(const char *function, const char *name);
+
 struct pipc_call {
     struct pipc_call *outer;
     uint64_t nonce; /* of the queue; 0 = of no queue */

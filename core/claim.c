@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define AUDIT_EVERY PIPC_MS(100)
+
 static const unsigned char *staged_body(const struct pipc_queue *queue)
 {
     return (const unsigned char *)(queue->staging + 1);
@@ -149,7 +151,7 @@ static int repair(struct pipc_queue *queue)
 
 int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
 {
-    int error = pipc_lock_take(&queue->control->lock, pipc_queue_self(queue), queue->pid_namespace, patience);
+    int error = pipc_lock_take(&queue->control->lock, pipc_queue_self(queue), pipc_queue_namespace(queue), patience);
     if (error != PIPC_LOCK_STOLEN)
         return error;
     error = repair(queue);
@@ -163,36 +165,56 @@ static void note_places(struct pipc_queue *queue)
 {
     for (uint32_t at = 0; at < queue->max_messages; at++) {
         uint64_t word = atomic_load(&queue->words[at]);
-        bool lost =
-            pipc_word_state(word) == PIPC_SLOT_SENT ||
-            (pipc_word_state(word) == PIPC_SLOT_RESERVED && pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
+        bool lost = pipc_word_state(word) == PIPC_SLOT_SENT ||
+                    (pipc_word_state(word) == PIPC_SLOT_RESERVED &&
+                     pipc_is_dead(pipc_word_owner(word), pipc_queue_namespace(queue)));
         queue->slots[at].noted = lost ? word : 0;
     }
 }
 
-static void free_noted(struct pipc_queue *queue)
+/* Tells how many places are taken afterwards. */
+static uint64_t free_noted(struct pipc_queue *queue)
 {
-    bool freed = false;
+    uint64_t freed = 0, taken = 0;
     for (uint32_t at = 0; at < queue->max_messages; at++) {
         uint64_t word = queue->slots[at].noted;
         enum pipc_slot_state state = pipc_word_state(word);
         if (state == PIPC_SLOT_SENT || state == PIPC_SLOT_RESERVED)
-            freed |= atomic_compare_exchange_strong(&queue->words[at], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+            freed += atomic_compare_exchange_strong(&queue->words[at], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+        taken += pipc_word_state(atomic_load(&queue->words[at])) != PIPC_SLOT_FREE;
     }
     if (freed)
         pipc_word_bump(&queue->control->room, INT_MAX);
+    return taken;
 }
 
 int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
 {
+    struct pipc_control *control = queue->control;
     struct pipc_claimed claimed;
     int error;
-    atomic_store(&queue->control->audit_wanted, 0);
+    atomic_store(&control->audit_wanted, 0);
     note_places(queue);
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
     if (error != PIPC_E_EMPTY)
         return error;
-    free_noted(queue);
+    uint64_t in_books = pipc_messages_in_books(control), taken = free_noted(queue);
+    if (in_books > taken) /* the killed took them along */
+        atomic_fetch_add(&control->purged, in_books - taken);
     return 0;
+}
+
+bool pipc_audit_due(struct pipc_queue *queue, bool none_full)
+{
+    struct pipc_control *control = queue->control;
+    if (atomic_load_explicit(&control->audit_wanted, memory_order_relaxed))
+        return true;
+    if (!none_full || pipc_messages_in_books(control) == 0)
+        return false;
+    int64_t now = pipc_now(), last = atomic_load_explicit(&control->audit_at, memory_order_relaxed);
+    if (last <= now && now - last < AUDIT_EVERY)
+        return false;
+    atomic_store_explicit(&control->audit_at, now, memory_order_relaxed);
+    return true;
 }

@@ -26,8 +26,12 @@ int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
 /* Marks the staging buffer as empty. */
 void pipc_staging_clear(struct pipc_queue *queue);
 
-/* Frees places whose kernel message vanished or whose dead sender never put it. Call when the kernel
- * said empty; pulls once more (what turns up is stowed). 0 or an error of pipc_claim_next. */
+/* Has a sender asked for an audit, or (looked at every 100 ms) do more messages stand in the books than there
+ * can be? Call when the kernel said empty; `none_full`: no slot is FULL either. */
+bool pipc_audit_due(struct pipc_queue *queue, bool none_full);
+
+/* Frees places whose kernel message vanished or whose dead sender never put it, and balances the books. Call
+ * when the kernel said empty; pulls once more (what turns up is stowed). 0 or an error of pipc_claim_next. */
 int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
 
 /* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */

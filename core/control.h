@@ -31,6 +31,7 @@ struct pipc_control {
     struct pipc_index_root by_priority; /* FULL slots: priority, order */
     struct pipc_index_root by_type;     /* FULL slots: type, priority, order */
     _Atomic int32_t last_receiver;
+    _Atomic int64_t audit_at;      /* when the books were compared last */
     _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
 
     /* The senders' side. */
@@ -113,11 +114,18 @@ int pipc_queue_removed(void);
 /* What a call that ends with `error` answers: a failure on a queue that was removed meanwhile is PIPC_E_REMOVED. */
 int pipc_queue_verdict(const struct pipc_queue *queue, int error);
 
+/* Where the identities in this queue can be judged from here, 0 = nowhere. A child that inherited the handle may
+ * have been forked into another namespace. */
+static inline uint64_t pipc_queue_namespace(const struct pipc_queue *queue)
+{
+    return queue->pid_namespace == pipc_self_namespace() ? queue->pid_namespace : 0;
+}
+
 /* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,
  * no /proc) it is one that nobody can prove dead, or alive. */
 static inline uint64_t pipc_queue_self(const struct pipc_queue *queue)
 {
-    return queue->pid_namespace ? pipc_self() : pipc_nobody();
+    return pipc_queue_namespace(queue) ? pipc_self() : pipc_nobody();
 }
 
 /* Gives the queue's lock back. */

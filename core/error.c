@@ -4,8 +4,32 @@
 #include <stdio.h>
 
 #include "core/backend.h"
+#include "core/call.h"
 
-static _Thread_local char detail[512];
+static _Thread_local char detail[640];
+
+/* The public call under way in this thread, and the name of the object it is about. */
+static _Thread_local struct {
+    const char *function;
+    const char *name;
+} calling;
+
+void pipc_calling(const char *function, const char *name)
+{
+    calling.function = function;
+    calling.name = name;
+}
+
+/* pipc_queue_send("orders"): */
+static int begin_sentence(void)
+{
+    int length = 0;
+    if (calling.function && calling.name)
+        length = snprintf(detail, sizeof detail, "%s(\"%.*s\"): ", calling.function, PIPC_NAME_MAX, calling.name);
+    else if (calling.function)
+        length = snprintf(detail, sizeof detail, "%s: ", calling.function);
+    return length;
+}
 
 const char *pipc_error_text(int error)
 {
@@ -47,7 +71,8 @@ int pipc_fail(int error, const char *format, ...)
     int kept = errno;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(detail, sizeof detail, format, arguments);
+    int length = begin_sentence();
+    vsnprintf(detail + length, sizeof detail - (size_t)length, format, arguments);
     va_end(arguments);
     errno = kept;
     return error;

@@ -33,6 +33,7 @@ static uint32_t value_of(const pipc_event *event)
 
 int pipc_event_init(pipc_event *event, uint32_t value)
 {
+    pipc_calling(__func__, NULL);
     int error = check(event);
     if (error)
         return error;
@@ -45,6 +46,7 @@ int pipc_event_init(pipc_event *event, uint32_t value)
  * the setter changes the value before its look at the marks, all in one order. */
 int pipc_event_set(pipc_event *event, uint32_t value, int wake)
 {
+    pipc_calling(__func__, NULL);
     int error = check(event);
     if (error)
         return error;
@@ -58,6 +60,7 @@ int pipc_event_set(pipc_event *event, uint32_t value, int wake)
 
 int pipc_event_get(const pipc_event *event, uint32_t *value)
 {
+    pipc_calling(__func__, NULL);
     int error = value ? check(event) : pipc_fail(PIPC_E_INVALID, "the value's address is NULL");
     if (!error)
         *value = value_of(event);
@@ -112,6 +115,7 @@ int pipc_event_wait(pipc_event *event, uint32_t seen, uint32_t *value, int64_t t
 {
     struct pipc_patience patience;
     struct pipc_call call;
+    pipc_calling(__func__, NULL);
     int error = begin(event, timeout, &patience, &call);
     if (error)
         return error;
@@ -125,6 +129,7 @@ int pipc_event_watch(const pipc_event *event, uint32_t seen, uint32_t *value, in
 {
     struct pipc_patience patience;
     struct pipc_call call;
+    pipc_calling(__func__, NULL);
     int error = begin(event, timeout, &patience, &call);
     if (error)
         return error;

@@ -27,6 +27,8 @@ enum pipc_index { PIPC_INDEX_BY_PRIORITY, PIPC_INDEX_BY_TYPE };
 
 void pipc_index_clear(struct pipc_queue *queue);
 
+bool pipc_index_is_empty(struct pipc_queue *queue);
+
 /* Puts a FULL slot into both indexes. False: damaged. */
 bool pipc_index_insert(struct pipc_queue *queue, uint32_t slot);
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/call.h"
 #include "core/control.h"
 #include "core/platform.h"
 
@@ -12,8 +13,9 @@
 int pipc_library_facts(pipc_facts *facts)
 {
     uint32_t size, depth;
+    pipc_calling(__func__, NULL);
     if (!facts)
-        return pipc_fail(PIPC_E_INVALID, "pipc_library_facts: the facts are NULL");
+        return pipc_fail(PIPC_E_INVALID, "the facts are NULL");
     pipc_be_queue_limits(&size, &depth);
     memset(facts, 0, sizeof *facts);
     facts->version = VERSION(PIPC_VERSION_MAJOR, PIPC_VERSION_MINOR, PIPC_VERSION_PATCH);

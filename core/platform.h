@@ -19,10 +19,11 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
 /* Wakes up to `count` sleepers; tells how many, or 0 where nobody can know. Async-signal-safe. */
 int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
-bool pipc_may_spin(void);          /* is there more than one processor for this process? */
-int32_t pipc_self_pid(void);       /* this process, without a system call */
-uint64_t pipc_nobody(void);        /* an identity of this thread that says nothing of its life: thread id 0 */
-uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
+bool pipc_may_spin(void);           /* is there more than one processor for this process? */
+int32_t pipc_self_pid(void);        /* this process, without a system call */
+uint64_t pipc_nobody(void);         /* an identity of this thread that says nothing of its life: thread id 0 */
+uint64_t pipc_self_namespace(void); /* pipc_pid_namespace() without a system call */
+uint64_t pipc_pid_namespace(void);  /* identifies where pids and start times mean the same; 0 = unknown */
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);

@@ -94,6 +94,11 @@ uint64_t pipc_pid_namespace(void)
     return 1;
 }
 
+uint64_t pipc_self_namespace(void)
+{
+    return pipc_pid_namespace();
+}
+
 static _Thread_local uint64_t self;
 static _Thread_local int32_t self_pid;
 static _Thread_local uint64_t nobody;

@@ -141,18 +141,26 @@ static uint64_t hash_start(uint64_t start)
     return hash ? hash : 1;
 }
 
+/* What this thread knows of itself. Forgotten in a forked child: by the handler after fork(), and by
+ * `*alive`, a word in a page that the kernel wipes in every child, after _Fork() and clone() too. */
 static _Thread_local uint64_t self;
 static _Thread_local int32_t self_pid;
+static _Thread_local uint64_t self_namespace;
 static _Thread_local uint64_t nobody;
+static _Atomic uint32_t always_alive = 1;
+static _Atomic uint32_t *alive = &always_alive;
 
 static void forget_self(void)
 {
     self = 0;
-    nobody = 0;
 }
 
 static void watch_forks(void)
 {
+    size_t size = pipc_page();
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
+        alive = page;
     pthread_atfork(NULL, NULL, forget_self);
 }
 
@@ -166,29 +174,43 @@ static uint64_t learn_self(void)
     uint64_t start, hash = 0;
     if (proc_is_ours() && read_stat(tid, &state, &start))
         hash = hash_start(start);
+    nobody = 0;
     self_pid = getpid();
+    self_namespace = pipc_pid_namespace();
     self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
+    atomic_store_explicit(alive, 1, memory_order_relaxed);
     errno = kept;
     return self;
 }
 
+static bool knows_self(void)
+{
+    return self && atomic_load_explicit(alive, memory_order_relaxed);
+}
+
 uint64_t pipc_self(void)
 {
-    return self ? self : learn_self();
+    return knows_self() ? self : learn_self();
+}
+
+uint64_t pipc_self_namespace(void)
+{
+    if (!knows_self())
+        learn_self();
+    return self_namespace;
 }
 
 uint64_t pipc_nobody(void)
 {
-    while (!nobody) {
-        pipc_self(); /* so that a fork is noticed */
+    pipc_self(); /* so that a fork is noticed */
+    while (!nobody)
         nobody = pipc_random() >> 44 << TID_BITS;
-    }
     return nobody;
 }
 
 int32_t pipc_self_pid(void)
 {
-    if (!self)
+    if (!knows_self())
         learn_self();
     return self_pid;
 }
@@ -201,7 +223,7 @@ static bool gone(char state)
 bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
 {
     pid_t tid = (pid_t)(identity & TID_MASK);
-    uint64_t mine = pipc_pid_namespace(), hash = identity >> TID_BITS & HASH_MASK;
+    uint64_t mine = pipc_self_namespace(), hash = identity >> TID_BITS & HASH_MASK;
     if (tid <= 0 || !mine || mine != pid_namespace)
         return false;
     if (kill(tid, 0) != 0 && errno == ESRCH)

@@ -110,7 +110,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
 /* Touches the staging buffer: the kernel shall never have to map its pages in the middle of a take. */
 static void settle(struct pipc_queue *queue)
 {
-    uint64_t mine = pipc_pid_namespace();
+    uint64_t mine = pipc_self_namespace();
     queue->pid_namespace = mine == queue->object->pid_namespace ? mine : 0;
     const volatile unsigned char *staging = (const volatile unsigned char *)queue->staging;
     for (uint32_t at = 0; at < queue->kernel_size; at += 1024)
@@ -190,8 +190,9 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
     static const pipc_queue_options none;
     struct pipc_call call;
     uint32_t rights = 0;
+    pipc_calling(__func__, name);
     if (!out)
-        return pipc_fail(PIPC_E_INVALID, "pipc_queue_open: the handle's address is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the handle's address is NULL");
     *out = NULL;
     int error = pipc_name_check(name);
     if (!error)
@@ -217,6 +218,7 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
 int pipc_queue_close(pipc_queue *queue)
 {
     struct pipc_call call;
+    pipc_calling(__func__, NULL);
     if (!queue)
         return 0;
     pipc_call_enter(&call, 0);
@@ -254,6 +256,7 @@ static int remove_queue(const char *name)
 int pipc_queue_remove(const char *name)
 {
     struct pipc_call call;
+    pipc_calling(__func__, name);
     int error = pipc_name_check(name);
     if (error)
         return error;
@@ -282,8 +285,9 @@ static uint32_t count_sleepers(struct pipc_control *control)
 
 int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
 {
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
     if (!queue || !info)
-        return pipc_fail(PIPC_E_INVALID, "pipc_queue_statistics: the %s is NULL", queue ? "info" : "queue");
+        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "info" : "queue");
     int error = pipc_queue_check(queue, 0);
     if (error)
         return error;
@@ -311,8 +315,10 @@ int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
 
 int pipc_queue_interrupt(pipc_queue *queue)
 {
-    if (!queue)
-        return pipc_fail(PIPC_E_INVALID, "pipc_queue_interrupt: the queue is NULL");
+    if (!queue) {
+        pipc_calling(__func__, NULL);
+        return pipc_fail(PIPC_E_INVALID, "the queue is NULL");
+    }
     atomic_store(&queue->interrupts.pending, 1);
     atomic_fetch_add(&queue->interrupts.count, 1);
     wake_everybody(queue->control);

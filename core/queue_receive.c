@@ -173,7 +173,7 @@ static int look_locked(struct receive *receive)
     uint32_t slot;
     uint64_t pulls = 0;
     int error = pull(receive, &staged, &is_staged, &pulls);
-    if (!error && !is_staged && atomic_load_explicit(&queue->control->audit_wanted, memory_order_relaxed))
+    if (!error && !is_staged && pipc_audit_due(queue, pipc_index_is_empty(queue)))
         error = pipc_audit(queue, &pulls);
     if (!error)
         error = best_full(receive, &slot);
@@ -264,25 +264,24 @@ static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_mes
 
 int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)
 {
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
     return receive_or_peek(queue, selection, message, timeout, false);
 }
 
 int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)
 {
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
     return receive_or_peek(queue, selection, message, timeout, true);
 }
 
-/* Stows what the kernel holds, then frees every FULL slot. */
+/* Stows what the kernel holds, so that the places stay taken and the pulling ends; then frees every FULL slot. */
 static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_claimed claimed;
     uint64_t pulls = 0;
     int error;
-    while ((error = pipc_claim_next(queue, &claimed, &pulls)) == 0) {
-        pipc_slot_free(queue, claimed.slot);
-        pipc_staging_clear(queue);
-        ++*dropped;
-    }
+    while ((error = pipc_claim_next(queue, &claimed, &pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
+        ;
     if (error != PIPC_E_EMPTY)
         return error;
     pipc_index_clear(queue);
@@ -303,8 +302,7 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
     if (error)
         return error;
     error = purge_locked(queue, dropped);
-    uint64_t purged = atomic_load_explicit(&control->purged, memory_order_relaxed);
-    atomic_store_explicit(&control->purged, purged + *dropped, memory_order_relaxed);
+    atomic_fetch_add(&control->purged, *dropped);
     pipc_queue_unlock(queue);
     pipc_word_bump(&control->room, INT32_MAX);
     return error;
@@ -314,8 +312,9 @@ int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_call call;
     uint64_t count = 0;
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
     if (!queue)
-        return pipc_fail(PIPC_E_INVALID, "pipc_queue_purge: the queue is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the queue is NULL");
     int error = pipc_queue_check(queue, PIPC_RECEIVE);
     if (!error)
         error = pipc_call_enter(&call, queue->nonce);

@@ -14,11 +14,7 @@ static void note_sent(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
     atomic_store_explicit(&control->last_sender, pipc_self_pid(), memory_order_relaxed);
-    uint64_t sent = atomic_load_explicit(&control->tickets, memory_order_relaxed) -
-                    atomic_load_explicit(&control->spare_tickets, memory_order_relaxed);
-    uint64_t gone = atomic_load_explicit(&control->received, memory_order_relaxed) +
-                    atomic_load_explicit(&control->purged, memory_order_relaxed);
-    uint64_t now = sent > gone ? sent - gone : 0;
+    uint64_t now = pipc_messages_in_books(control);
     uint64_t high = atomic_load_explicit(&control->high_water, memory_order_relaxed);
     if (now > queue->max_messages)
         now = queue->max_messages;
@@ -172,8 +168,9 @@ int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t time
 {
     struct pipc_patience patience;
     struct pipc_call call;
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
     if (!queue || !message)
-        return pipc_fail(PIPC_E_INVALID, "pipc_queue_send: the %s is NULL", queue ? "message" : "queue");
+        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "message" : "queue");
     int error = check_message(queue, message);
     if (!error)
         error = pipc_patience_begin(&patience, timeout, &queue->interrupts);

@@ -139,8 +139,9 @@ int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_s
     const uint32_t allowed = PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ | PIPC_WRITE | PIPC_FOREIGN_PIDS | PIPC_PREFAULT;
     struct pipc_call call;
     uint32_t rights = 0;
+    pipc_calling(__func__, name);
     if (!out)
-        return pipc_fail(PIPC_E_INVALID, "pipc_shm_open: the handle's address is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the handle's address is NULL");
     *out = NULL;
     int error = pipc_name_check(name);
     if (!error)
@@ -198,6 +199,7 @@ static void unmap(struct pipc_shm *shm, const struct mapping *mapping)
 int pipc_shm_close(pipc_shm *shm)
 {
     struct pipc_call call;
+    pipc_calling(__func__, NULL);
     if (!shm)
         return 0;
     enter(&call);
@@ -217,6 +219,7 @@ int pipc_shm_remove(const char *name)
 {
     struct pipc_call call;
     struct pipc_be_memory *memory;
+    pipc_calling(__func__, name);
     int error = pipc_name_check(name);
     if (error)
         return error;
@@ -250,8 +253,9 @@ static int map(struct pipc_shm *shm, uint32_t flags, void **address)
 int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
 {
     struct pipc_call call;
+    pipc_calling(__func__, shm ? shm->object->name : NULL);
     if (!address)
-        return pipc_fail(PIPC_E_INVALID, "pipc_shm_map: the address is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the address is NULL");
     *address = NULL;
     int error = check(shm);
     if (error)
@@ -268,6 +272,7 @@ int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
 int pipc_shm_unmap(pipc_shm *shm, void *address)
 {
     struct pipc_call call;
+    pipc_calling(__func__, shm ? shm->object->name : NULL);
     if (!shm)
         return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
     enter(&call);
@@ -287,8 +292,9 @@ int pipc_shm_unmap(pipc_shm *shm, void *address)
 
 int pipc_shm_size(pipc_shm *shm, uint64_t *size)
 {
+    pipc_calling(__func__, shm ? shm->object->name : NULL);
     if (!size)
-        return pipc_fail(PIPC_E_INVALID, "pipc_shm_size: the size is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the size is NULL");
     int error = check(shm);
     if (!error)
         *size = shm->size;
@@ -298,8 +304,9 @@ int pipc_shm_size(pipc_shm *shm, uint64_t *size)
 int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
 {
     struct pipc_call call;
+    pipc_calling(__func__, shm ? shm->object->name : NULL);
     if (!info)
-        return pipc_fail(PIPC_E_INVALID, "pipc_shm_statistics: the info is NULL");
+        return pipc_fail(PIPC_E_INVALID, "the info is NULL");
     int error = check(shm);
     if (error)
         return error;

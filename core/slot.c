@@ -43,7 +43,7 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
 /* May this reservation be taken over? One of this very thread is a ghost: a thread never reserves twice at once. */
 static bool abandoned(const struct pipc_queue *queue, uint64_t word)
 {
-    return pipc_word_state(word) == PIPC_SLOT_RESERVED && queue->pid_namespace &&
+    return pipc_word_state(word) == PIPC_SLOT_RESERVED && pipc_queue_namespace(queue) &&
            (pipc_word_owner(word) == pipc_self() || pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
 }
 

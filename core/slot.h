@@ -58,6 +58,14 @@ void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word);
 /* Frees a FULL slot (lock held); the caller bumps the room word afterwards. */
 void pipc_slot_free(struct pipc_queue *queue, uint32_t slot);
 
+/* Messages sent and not gone, by the counters: too many by those that the killed took along. */
+static inline uint64_t pipc_messages_in_books(struct pipc_control *control)
+{
+    uint64_t sent = atomic_load(&control->tickets) - atomic_load(&control->spare_tickets);
+    uint64_t gone = atomic_load(&control->received) + atomic_load(&control->purged);
+    return sent > gone ? sent - gone : 0;
+}
+
 /* A ticket: unique, rising. Spare ones do not count as sent messages. */
 uint64_t pipc_ticket(struct pipc_queue *queue);
 uint64_t pipc_spare_ticket(struct pipc_queue *queue);

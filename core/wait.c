@@ -95,13 +95,14 @@ uint32_t pipc_word_announce(struct pipc_word *word)
     return atomic_fetch_or(&word->word, WATCHED) | WATCHED;
 }
 
+/* Putting up the mark changes the sequence: a bump that has counted the sleepers already must count again. */
 static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *value)
 {
     uint32_t current = atomic_load(&word->word);
     do {
         if ((current ^ announced) & ~MARKS)
             return false;
-        *value = current | MARKS;
+        *value = (current + STEP) | MARKS;
     } while (!atomic_compare_exchange_weak(&word->word, &current, *value));
     return true;
 }
@@ -130,20 +131,19 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
-/* A bump takes both marks down; one that woke a single sleeper of several puts them up again. The
- * sleepers are counted before the wake-up: the woken one must not be gone from the sum. */
+/* The marks come down unless more sleep than are woken now. The count is never too low for those whose mark
+ * is up: they count themselves before, and their mark makes the exchange fail. */
 void pipc_word_bump(struct pipc_word *word, int count)
 {
-    uint32_t current = atomic_load(&word->word);
+    uint32_t current = atomic_load(&word->word), next;
     do {
         if (!(current & MARKS))
             return;
-    } while (!atomic_compare_exchange_weak(&word->word, &current, (current + STEP) & ~MARKS));
-    if (!(current & ASLEEP))
-        return;
-    uint32_t sleepers = atomic_load(&word->sleepers);
-    if (pipc_wake_on(&word->word, count) == count && sleepers > (uint32_t)count)
-        atomic_fetch_or(&word->word, MARKS);
+        bool more = (current & ASLEEP) && atomic_load(&word->sleepers) > (uint32_t)count;
+        next = more ? current + STEP : (current + STEP) & ~MARKS;
+    } while (!atomic_compare_exchange_weak(&word->word, &current, next));
+    if (current & ASLEEP)
+        pipc_wake_on(&word->word, count);
 }
 
 void pipc_word_bump_all(struct pipc_word *word)

@@ -42,8 +42,8 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
  * queue's) or by sequentially consistent operations; tests/models holds the proof. A bumper killed between the
  * change and the bump makes the waiters late by at most one slice.
  *
- * `sleepers` tells a bump that wakes one whether to leave the mark for the next; it may be too high
- * (killed sleepers), which costs a spare wake-up after a real one. */
+ * `sleepers` tells a bump that wakes one whether to leave the marks for the next. It may be too high
+ * (killed sleepers), which costs a spare wake-up after a real one; never too low. */
 struct pipc_word {
     _Atomic uint32_t word;
     _Atomic uint32_t sleepers;

@@ -23,6 +23,10 @@ command -v dot >/dev/null || fail "dot is missing (Debian: apt-get install graph
 
 mkdir -p "$PIPC_DOCS"
 PIPC_DOCS=$(cd "$PIPC_DOCS" && pwd)
+if [ -f "$PIPC_DOCS/doxygen.css" ]; then # an earlier manual: pages that are gone must not look alive
+    rm -rf "$PIPC_DOCS/search"
+    rm -f "$PIPC_DOCS"/*.html "$PIPC_DOCS"/*.js
+fi
 cd "$PIPC_ROOT"
 doxygen doxygen/Doxyfile || fail "doxygen found faults, see above"
 sh doxygen/search.sh "$PIPC_DOCS" || fail "the search could not be prepared"

@@ -3,6 +3,7 @@
 # - links that lead nowhere, in pages and in the navigation
 # - public symbols that the manual does not list, enumerators without a text
 # - names of pipc in the pages that do not exist
+# - pieces of the examples that the pages show and that are gone
 set -eu
 html=$1
 # Every href must lead to a file that is there, every #anchor in it to an id or name in that file.
@@ -62,11 +63,26 @@ silent_enumerators() {
 unknown_names() {
     for page in "$html"/*.html; do
         case $page in */backend_contract.html | *_source.html) continue ;; esac
-        sed 's/ title="[^"]*"//g; s/<div class="ttdoc">[^<]*//g' "$page" | grep -o -E '(^|[^>a-z_])pipc_[a-z_]+\(\)|(::|#)PIPC_[A-Z_]+' | sed "s|^|${page##*/}: not found: |"
+        sed 's/ title="[^"]*"//g; s/<div class="ttdoc">[^<]*//g; s/<span class="comment">[^<]*//g' "$page" |
+            grep -o -E '(^|[^>a-z_])pipc_[a-z_]+\(\)|(::|#)PIPC_[A-Z_]+' | sed "s|^|${page##*/}: not found: |"
     done
 }
 
-complaints=$(broken_links; unlisted_symbols; silent_enumerators; unknown_names)
+# The pages show pieces of the examples from a line that contains one text to a line that contains another.
+lost_pieces() {
+    awk '
+    FNR == 1 { file = "" }
+    $1 == "\\dontinclude" { file = "examples/" $2 }
+    $1 == "\\skipline" || $1 == "\\until" {
+        wanted = substr($0, index($0, " ") + 1)
+        found = 0
+        while ((getline line < file) > 0) if (index(line, wanted)) found = 1
+        close(file)
+        if (!found) print FILENAME ":" FNR ": no line of " file " contains: " wanted
+    }' doxygen/pages/*.md
+}
+
+complaints=$(broken_links; unlisted_symbols; silent_enumerators; unknown_names; lost_pieces)
 [ -z "$complaints" ] || {
     printf '%s\n' "$complaints" >&2
     exit 1

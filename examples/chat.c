@@ -22,8 +22,8 @@
 
 static const pipc_queue_options options = {.max_messages = 16, .max_size = LINE_SIZE};
 
-static pipc_queue *queue;
-static pid_t peer; /* the child, or the parent, in the forked form; 0 between unrelated processes */
+static pipc_queue *volatile queue; /* the signal handler looks at it */
+static pid_t peer;                 /* the child, or the parent, in the forked form; 0 between unrelated processes */
 static volatile sig_atomic_t stopped;
 
 /* Sets the flag, and wakes a call that sleeps on the queue or is just about to. */
@@ -31,7 +31,8 @@ static void stop(int signal_number)
 {
     (void)signal_number;
     stopped = 1;
-    pipc_queue_interrupt(queue);
+    if (queue)
+        pipc_queue_interrupt(queue);
 }
 
 static void catch_stop_signals(void (*handler)(int))
@@ -130,7 +131,12 @@ static bool print_lines(void)
 
 static bool open_queue(const char *name, uint32_t flags)
 {
-    return pipc_queue_open(&queue, name, flags, &options) == 0 || failed();
+    pipc_queue *opened;
+    catch_stop_signals(stop); /* before: what is made shall also be removed */
+    if (pipc_queue_open(&opened, name, flags, &options))
+        return failed();
+    queue = opened;
+    return true;
 }
 
 static bool forked(void)
@@ -140,11 +146,11 @@ static bool forked(void)
     snprintf(name, sizeof name, "chat.%ld", (long)parent);
     if (!open_queue(name, PIPC_CREATE | PIPC_EXCLUSIVE))
         return false;
-    catch_stop_signals(stop);
     peer = fork();
     if (peer == 0) { /* the handle works here too; the parent decides when to stop */
         peer = parent;
         catch_stop_signals(SIG_IGN);
+        stopped = 0;
         bool good = print_lines();
         if (!good)
             pipc_queue_remove(name); /* the parent may be dead; if not, its next send says "removed" */
@@ -163,7 +169,6 @@ static bool send_only(const char *name)
 {
     if (!open_queue(name, PIPC_CREATE | PIPC_SEND))
         return false;
-    catch_stop_signals(stop);
     return send_lines(stdin);
 }
 
@@ -171,7 +176,6 @@ static bool receive_only(const char *name)
 {
     if (!open_queue(name, PIPC_CREATE | PIPC_RECEIVE))
         return false;
-    catch_stop_signals(stop);
     bool good = print_lines();
     return (pipc_queue_remove(name) == 0 || failed()) && good;
 }
@@ -191,6 +195,7 @@ int main(int count, char **words)
         fprintf(stderr, "usage: chat [--send [NAME] | --receive [NAME]]\n");
         return 2;
     }
+    catch_stop_signals(SIG_IGN); /* the handler must not touch a closed queue */
     pipc_queue_close(queue);
     return good ? 0 : 1;
 }

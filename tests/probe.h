@@ -36,6 +36,10 @@ bool probe_queue_steal(const char *name);                     /* takes the first
 bool probe_queue_inject(const char *name, const void *text, size_t size, uint32_t priority); /* puts one of its own */
 bool probe_queue_remove(const char *name); /* removes the kernel queue only */
 
+/* Is this system call the one that puts a message into the kernel's queue, or takes one? */
+bool probe_is_put(uint64_t number);
+bool probe_is_take(uint64_t number);
+
 /* ---- Limits ---- */
 
 enum probe_limit {

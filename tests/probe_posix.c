@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { LONGEST_PATH = 300 };
@@ -170,6 +171,16 @@ bool probe_queue_remove(const char *name)
 {
     char path[LONGEST_PATH];
     return queue_path(path, name) && mq_unlink(path) == 0;
+}
+
+bool probe_is_put(uint64_t number)
+{
+    return number == SYS_mq_timedsend;
+}
+
+bool probe_is_take(uint64_t number)
+{
+    return number == SYS_mq_timedreceive;
 }
 
 /* ---- Limits ---- */

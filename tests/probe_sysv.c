@@ -9,6 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { KEYS = 4, LONGEST_TEXT = 65536 };
@@ -161,6 +162,16 @@ bool probe_queue_remove(const char *name)
     struct msqid_ds facts;
     int id = find_queue(name, &facts);
     return id >= 0 && msgctl(id, IPC_RMID, NULL) == 0;
+}
+
+bool probe_is_put(uint64_t number)
+{
+    return number == SYS_msgsnd;
+}
+
+bool probe_is_take(uint64_t number)
+{
+    return number == SYS_msgrcv;
 }
 
 /* ---- Limits ---- */

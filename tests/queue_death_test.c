@@ -52,13 +52,13 @@ static void kill_creators(unsigned kills)
 
 static void killed_creator_never_blocks_its_name(void)
 {
-    kill_creators(1000);
+    kill_creators(600);
 }
 
 static int kill_creators_and_look(void *argument)
 {
     (void)argument;
-    kill_creators(500);
+    kill_creators(300);
     return (int)probe_count("");
 }
 
@@ -83,14 +83,14 @@ static void killed_creators_leave_nothing_in_the_kernel(void)
 
 /* ---- Senders and receivers ---- */
 
-enum { NUMBERS = 1000000, PLACES = 20 };
+enum { NUMBERS = 8000000, PLACES = 20 };
 
 struct ledger {
     pipc_queue *queue;
-    uint32_t big_one_in;          /* 0: no body is too big for the kernel */
-    _Atomic uint32_t begun;       /* numbers whose send was begun */
-    _Atomic uint32_t confirmed;   /* numbers whose send succeeded: all below, since one sends at a time */
-    _Atomic uint32_t late_answer; /* a child's call that took too long, ms */
+    uint32_t big_one_in;        /* 0: no body is too big for the kernel */
+    _Atomic uint32_t begun;     /* numbers whose send was begun */
+    _Atomic uint32_t confirmed; /* numbers whose send succeeded: all below, since one sends at a time */
+    _Atomic uint32_t started;   /* children that came so far as to begin */
     _Atomic uint8_t times[NUMBERS];
     _Atomic uint8_t sent[NUMBERS];
 };
@@ -104,6 +104,7 @@ static uint64_t size_of(const struct ledger *ledger, uint64_t number)
 static int send_numbers(void *argument)
 {
     struct ledger *ledger = argument;
+    atomic_fetch_add(&ledger->started, 1);
     for (;;) {
         uint32_t number = atomic_fetch_add(&ledger->begun, 1);
         REQUIRE(number < NUMBERS);
@@ -119,6 +120,7 @@ static int receive_numbers(void *argument)
 {
     struct ledger *ledger = argument;
     struct queue_got got;
+    atomic_fetch_add(&ledger->started, 1);
     for (;;) {
         int error = queue_receive(ledger->queue, pipc_any(), &got, PIPC_SECONDS(20));
         REQUIRE_OK(error);
@@ -136,6 +138,16 @@ static struct ledger *make_ledger(uint32_t big_one_in)
     ledger->queue = queue_make("q", PLACES, 9000);
     ledger->big_one_in = big_one_in;
     return ledger;
+}
+
+/* Starts a child and kills it at some instant of its work. */
+static void start_and_kill(struct ledger *ledger, test_body *body)
+{
+    uint32_t started = atomic_load(&ledger->started);
+    pid_t child = test_fork(body, ledger);
+    test_await(&ledger->started, started + 1);
+    nap_before_killing(300);
+    test_kill(child);
 }
 
 /* Receives all that is there; each wait is long enough for a message whose sender just died (60 ms). */
@@ -176,38 +188,32 @@ static void kill_senders(uint32_t big_one_in, unsigned kills)
 {
     struct ledger *ledger = make_ledger(big_one_in);
     uint64_t last = 0;
+    uint32_t looked = 0;
     for (unsigned i = 0; i < kills && test_failures() == 0; i++) {
-        pid_t sender = test_fork(send_numbers, ledger);
-        test_sleep(PIPC_US(100));
-        nap_before_killing(300);
-        test_kill(sender);
+        start_and_kill(ledger, send_numbers);
         drain(ledger, &last);
-        for (uint32_t look = 0; look < atomic_load(&ledger->begun); look++)
-            REQUIRE(!ledger->sent[look] || ledger->times[look] == 1);
+        for (; looked < atomic_load(&ledger->begun); looked++)
+            REQUIRE(!ledger->sent[looked] || ledger->times[looked] == 1);
     }
     check_ledger(ledger, 0);
 }
 
 static void killed_senders_message_is_whole_or_absent_and_no_other_suffers(void)
 {
-    kill_senders(0, 800);
+    kill_senders(0, 500);
 }
 
 static void killed_sender_of_big_bodies_harms_nobody(void)
 {
-    kill_senders(3, 600);
+    kill_senders(3, 400);
 }
 
 static void kill_receivers(uint32_t big_one_in, unsigned kills)
 {
     struct ledger *ledger = make_ledger(big_one_in);
     pid_t sender = test_fork(send_numbers, ledger);
-    for (unsigned i = 0; i < kills && test_failures() == 0; i++) {
-        pid_t receiver = test_fork(receive_numbers, ledger);
-        test_sleep(PIPC_US(100));
-        nap_before_killing(300);
-        test_kill(receiver);
-    }
+    for (unsigned i = 0; i < kills && test_failures() == 0; i++)
+        start_and_kill(ledger, receive_numbers);
     test_kill(sender);
     drain(ledger, NULL);
     check_ledger(ledger, kills);
@@ -215,12 +221,12 @@ static void kill_receivers(uint32_t big_one_in, unsigned kills)
 
 static void killed_receiver_loses_at_most_the_message_it_was_taking(void)
 {
-    kill_receivers(0, 800);
+    kill_receivers(0, 500);
 }
 
 static void killed_receiver_of_big_bodies_loses_at_most_one(void)
 {
-    kill_receivers(3, 600);
+    kill_receivers(3, 400);
 }
 
 /* ---- Everybody at once ---- */
@@ -249,12 +255,12 @@ static void storm(uint32_t big_one_in, unsigned kills)
 
 static void storm_of_kills_among_many_loses_and_doubles_nothing_else(void)
 {
-    storm(0, 1500);
+    storm(0, 700);
 }
 
 static void storm_of_kills_with_big_bodies_loses_and_doubles_nothing_else(void)
 {
-    storm(4, 1500);
+    storm(4, 700);
 }
 
 /* ---- Time ---- */
@@ -284,7 +290,7 @@ static void dead_lock_holders_delay_nobody_for_long(void)
 {
     pipc_queue *queue = queue_make("q", PLACES, 9000);
     dice = (uint64_t)test_now();
-    for (unsigned i = 0; i < 500 && test_failures() == 0; i++) {
+    for (unsigned i = 0; i < 300 && test_failures() == 0; i++) {
         struct queue_got got;
         pid_t child = test_fork(trade_for_ever, queue);
         test_sleep(PIPC_US(100));

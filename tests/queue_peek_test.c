@@ -190,7 +190,7 @@ static void purge_wakes_blocked_senders(void)
     queue_end(queue, "q");
 }
 
-enum { EACH = 4000 };
+enum { EACH = 8000, SENDERS = 3 };
 
 struct market {
     pipc_queue *queue;
@@ -221,28 +221,54 @@ static int receive_some(void *argument)
     return 0;
 }
 
-/* Two send, one receives, one purges: each message is received or dropped, never both, never neither. */
-static void purge_during_traffic_counts_every_message_once(void)
+static uint64_t purge_while_sending(struct market *market)
+{
+    uint64_t all = 0;
+    while (atomic_load(&market->sending) > 0 && test_failures() == 0) {
+        uint64_t dropped = 0;
+        int error = pipc_queue_purge(market->queue, &dropped);
+        if (error)
+            CHECK_ERROR(error, BUSY);
+        all += error ? 0 : dropped;
+    }
+    return all;
+}
+
+/* Three send, perhaps one receives, one purges: each message is received or dropped, never both, never neither. */
+static void check_purge_in_traffic(uint32_t max_messages, bool receive)
 {
     struct market *market = test_shared(sizeof *market);
-    uint64_t dropped = 0, all = 0;
-    market->queue = queue_make("q", 30, 9000);
-    atomic_store(&market->sending, 2);
-    pid_t children[3] = {test_fork(send_each, market), test_fork(send_each, market), test_fork(receive_some, market)};
-    while (atomic_load(&market->sending) > 0 && test_failures() == 0) {
-        int error = pipc_queue_purge(market->queue, &dropped);
-        if (error == 0)
-            all += dropped;
-        else
-            CHECK_ERROR(error, BUSY);
-    }
-    for (unsigned i = 0; i < 3; i++)
-        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(30)), 0);
+    pid_t senders[SENDERS], receiver = 0;
+    uint64_t dropped = 0;
+    market->queue = queue_make("q", max_messages, 9000);
+    atomic_store(&market->sending, SENDERS);
+    for (unsigned i = 0; i < SENDERS; i++)
+        senders[i] = test_fork(send_each, market);
+    if (receive)
+        receiver = test_fork(receive_some, market);
+    uint64_t all = purge_while_sending(market);
+    for (unsigned i = 0; i < SENDERS; i++)
+        CHECK_EQUAL(test_wait(senders[i], PIPC_SECONDS(30)), 0);
+    if (receive)
+        CHECK_EQUAL(test_wait(receiver, PIPC_SECONDS(30)), 0);
     CHECK_OK(pipc_queue_purge(market->queue, &dropped));
-    CHECK_EQUAL(all + dropped + atomic_load(&market->received), 2 * EACH);
+    CHECK_EQUAL(all + dropped + atomic_load(&market->received), SENDERS * EACH);
     CHECK_EQUAL(queue_info(market->queue).received, atomic_load(&market->received));
-    queue_check_room(market->queue, 30, 9000);
+    queue_check_room(market->queue, max_messages, 9000);
     queue_end(market->queue, "q");
+}
+
+static void purge_during_traffic_counts_every_message_once(void)
+{
+    check_purge_in_traffic(30, true);
+    check_purge_in_traffic(4, true);
+}
+
+/* Senders refill as fast as it drops; it must come to an end, and a sound queue is not "damaged". */
+static void purge_against_busy_senders_ends_and_succeeds(void)
+{
+    check_purge_in_traffic(4, false);
+    check_purge_in_traffic(100, false);
 }
 
 static const struct test tests[] = {
@@ -257,6 +283,7 @@ static const struct test tests[] = {
     {"Q15", "purge_needs_no_place_for_its_count", purge_needs_no_place_for_its_count, 0},
     {"Q7 Q15", "purge_wakes_blocked_senders", purge_wakes_blocked_senders, 0},
     {"Q15", "purge_during_traffic_counts_every_message_once", purge_during_traffic_counts_every_message_once, 0},
+    {"Q15", "purge_against_busy_senders_ends_and_succeeds", purge_against_busy_senders_ends_and_succeeds, 0},
 };
 
 TEST_MAIN("queue_peek", tests)

@@ -225,10 +225,10 @@ static void *trade_until_cancelled(void *argument)
 static void cancelled_threads_leave_no_lock_and_lose_no_message(void)
 {
     pipc_queue *queue = queue_make("q", 4, 64);
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned round = 0; round < 150; round++) {
         pthread_t thread;
         REQUIRE(pthread_create(&thread, NULL, trade_until_cancelled, queue) == 0);
-        for (unsigned i = 0; i < round % 30; i++)
+        for (unsigned i = 0; i < round % 8; i++)
             sched_yield();
         pthread_cancel(thread);
         pthread_join(thread, NULL);

@@ -195,23 +195,23 @@ static int trade_for_ever(void *argument)
     return 0;
 }
 
-/* Never more messages than places, never a count below zero, whenever one looks. */
+/* Never more messages than places, no total that went below zero or back, whenever one looks. */
 static void figures_stay_possible_during_traffic(void)
 {
     pipc_queue *queue = queue_make("q", 5, 9000);
     pid_t children[2] = {test_fork(trade_for_ever, queue), test_fork(trade_for_ever, queue)};
-    uint64_t sent = 0, received = 0;
+    uint64_t received = 0;
     int64_t end = test_now() + PIPC_MS(500);
     while (test_now() < end && test_failures() == 0) {
         pipc_queue_info info = queue_info(queue);
         CHECK(info.messages <= 5 && info.high_water <= 5);
-        CHECK(info.bytes <= 5 * 9000);
-        CHECK(info.sent >= sent && info.received >= received);
-        sent = info.sent, received = info.received;
+        CHECK(info.bytes <= 5 * 9000 && info.sent < 1000000000);
+        CHECK(info.received >= received);
+        received = info.received;
     }
     test_kill(children[0]);
     test_kill(children[1]);
-    CHECK(sent > 100);
+    CHECK(received > 100);
     queue_end(queue, "q");
 }
 

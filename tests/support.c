@@ -42,6 +42,7 @@ static struct {
     char skip[LONGEST_RECORD];
     char reason[LONGEST_RECORD];
     unsigned failed, skipped, passed;
+    int64_t took; /* by the current test, ns */
     bool private_namespace;
 } runner;
 
@@ -312,6 +313,7 @@ static void print_result(const char *result, const char *reason)
             *byte = ' ';
     printf("%sRESULT|%s|%s/%s|%s|%s\n", runner.failed ? "\n" : "", runner.current->promises, runner.suite,
            runner.current->name, result, line);
+    printf("TIME|%s/%s|%.3f s\n", runner.suite, runner.current->name, (double)runner.took / 1e9);
     fflush(stdout);
 }
 
@@ -342,7 +344,9 @@ static void trampoline(void)
     while (strcmp(test->name, name) != 0)
         test++;
     runner.current = test;
+    runner.took = -test_now();
     run_current();
+    runner.took += test_now();
     tell_result();
 }
 

@@ -49,20 +49,25 @@ enum pipc_error {
 
 /** The error's text, in English, such as "the queue is full".
  *  @param error any number
- *  @return a constant string, never NULL; "unknown error" for a number that is not in the list
- *  Thread-safe, fork-safe, async-signal-safe. */
+ *  @return a constant string, never NULL; "success" for 0; "unknown error" for a number that is not in
+ *          the list
+ *  @par Threads, fork, signals
+ *  Any thread at any time, also in a signal handler. */
 PIPC_API const char *pipc_error_text(int error);
 
 /** The error's symbol, such as "PIPC_E_FULL".
  *  @param error any number
- *  @return a constant string, never NULL; "PIPC_E_?" for a number that is not in the list
- *  Thread-safe, fork-safe, async-signal-safe. */
+ *  @return a constant string, never NULL; "PIPC_OK" for 0; "PIPC_E_?" for a number that is not in the list
+ *  @par Threads, fork, signals
+ *  Any thread at any time, also in a signal handler. */
 PIPC_API const char *pipc_error_name(int error);
 
 /** The sentence about this thread's last failed pipc call: the call, its arguments, the remedy.
  *  @return a string owned by the library and valid until this thread's next failing pipc call;
- *          never NULL, empty if no call failed yet. Successful calls leave it as it is.
- *  Each thread has its own; a forked child starts with its parent's. Not async-signal-safe. */
+ *          never NULL, empty if no call failed yet, 639 bytes at most. It means something only right after a
+ *          failing call: one that succeeds in the end may have changed it on the way.
+ *  @par Threads, fork, signals
+ *  Each thread has its own; a forked child starts with its parent's. Not in a signal handler. */
 PIPC_API const char *pipc_error_detail(void);
 
 #ifdef __cplusplus

@@ -27,44 +27,51 @@ enum pipc_wake {
 };
 
 /** Makes the event ready with a value. Only while nobody waits on it.
- *  @param event in writable memory
+ *  @param event in writable memory, aligned to 8
  *  @param value its first value
- *  @return 0, or #PIPC_E_INVALID (NULL, misaligned) */
+ *  @return 0, or #PIPC_E_INVALID (NULL, misaligned)
+ *  @par Threads, fork, signals
+ *  One thread, before others use the event. Memory that is all zeros needs no init. */
 PIPC_API int pipc_event_init(pipc_event *event, uint32_t value);
 
 /** Stores a value and wakes waiters. What was written to memory before is seen by whoever sees the value.
  *  @param event in writable memory
  *  @param value any; "reset" is setting 0
  *  @param wake one of #pipc_wake
- *  @return 0, or #PIPC_E_INVALID
- *  Thread-safe, fork-safe and async-signal-safe. */
+ *  @return 0, or #PIPC_E_INVALID (NULL, misaligned, an unknown wake)
+ *  @par Threads, fork, signals
+ *  Any thread or process at any time, also in a signal handler. */
 PIPC_API int pipc_event_set(pipc_event *event, uint32_t value, int wake);
 
 /** Reads the value.
  *  @param event readable memory is enough
  *  @param[out] value the value now
- *  @return 0, or #PIPC_E_INVALID
- *  Thread-safe, fork-safe and async-signal-safe. */
+ *  @return 0, or #PIPC_E_INVALID (NULL, misaligned)
+ *  @par Threads, fork, signals
+ *  Any thread or process at any time, also in a signal handler. */
 PIPC_API int pipc_event_get(const pipc_event *event, uint32_t *value);
 
 /** Waits until the value differs from one already seen; returns at once if it does.
  *  A value that changed and changed back between two looks may be missed.
  *  @param event in writable memory
  *  @param seen the value already known
- *  @param[out] value the value now, also after an error; may be NULL
- *  @param timeout span, nanoseconds
- *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TIMEOUT (the value is still the one seen, #PIPC_NOWAIT too),
- *    #PIPC_E_INTERRUPTED (a signal handler ran during the sleep, whatever SA_RESTART says)
- *  Thread-safe and fork-safe; not async-signal-safe; no cancellation point. */
+ *  @param[out] value the value now, also after a timeout or an interrupt; may be NULL
+ *  @param timeout span, nanoseconds: #PIPC_NOWAIT, #PIPC_FOREVER or between
+ *  @return 0, or #PIPC_E_INVALID (NULL, misaligned, a negative span), #PIPC_E_TIMEOUT (the value is still
+ *    the one seen, #PIPC_NOWAIT too), #PIPC_E_INTERRUPTED (a signal handler ran during the sleep, whatever
+ *    SA_RESTART says)
+ *  @par Threads, fork, signals
+ *  Any number of threads and processes at once. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_event_wait(pipc_event *event, uint32_t seen, uint32_t *value, int64_t timeout);
 
 /** As pipc_event_wait(), for a read-only mapping: writes nothing, and so may be late by 40 ms.
  *  @param event readable memory is enough
  *  @param seen the value already known
- *  @param[out] value the value now, also after an error; may be NULL
- *  @param timeout span, nanoseconds
+ *  @param[out] value the value now, also after a timeout or an interrupt; may be NULL
+ *  @param timeout span, nanoseconds: #PIPC_NOWAIT, #PIPC_FOREVER or between
  *  @return as pipc_event_wait()
- *  Thread-safe and fork-safe; not async-signal-safe; no cancellation point. */
+ *  @par Threads, fork, signals
+ *  Any number of threads and processes at once. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_event_watch(const pipc_event *event, uint32_t seen, uint32_t *value, int64_t timeout);
 
 #ifdef __cplusplus

@@ -30,9 +30,11 @@ typedef struct pipc_facts {
 } pipc_facts;
 
 /** Tells what this build is: backend, version, limits, capabilities.
+ *  The kernel's limits are read anew by each call.
  *  @param[out] facts filled in; the strings in it are constants
- *  @return 0, or #PIPC_E_INVALID if facts is NULL
- *  Thread-safe and fork-safe; not async-signal-safe. */
+ *  @return 0, or #PIPC_E_INVALID (NULL)
+ *  @par Threads, fork, signals
+ *  Any thread at any time; in a forked child too. Not in a signal handler. */
 PIPC_API int pipc_library_facts(pipc_facts *facts);
 
 #ifdef __cplusplus

@@ -137,56 +137,79 @@ typedef struct pipc_queue_info {
 /** Opens or creates a queue.
  *  Of racing creators exactly one creates; a half-made queue is never visible; what a killed creator
  *  left is finished or cleared. Waits at most 1 s for somebody who is at work on the name.
- *  @param[out] queue the handle on success, else NULL; close it with pipc_queue_close()
- *  @param name see base.h
- *  @param flags #PIPC_CREATE, #PIPC_EXCLUSIVE; #PIPC_RECEIVE and #PIPC_SEND (neither means both);
- *         #PIPC_FOREIGN_PIDS
- *  @param options may be NULL; copied
+ *  @param[out] queue the handle on success, else NULL; end it with pipc_queue_close()
+ *  @param name 1 to 200 bytes, see base.h
+ *  @param flags 0 or #PIPC_CREATE, #PIPC_EXCLUSIVE (only with #PIPC_CREATE); #PIPC_RECEIVE and
+ *         #PIPC_SEND (neither means both); #PIPC_FOREIGN_PIDS
+ *  @param options copied; NULL is the same as all zeros: the defaults, or whatever the queue has
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_NAME, #PIPC_E_NOT_FOUND (without #PIPC_CREATE),
  *    #PIPC_E_EXISTS (with #PIPC_EXCLUSIVE), #PIPC_E_MISMATCH (both values are in the detail),
  *    #PIPC_E_ACCESS (the mode grants less than asked for), #PIPC_E_BUSY (somebody builds or removes it
  *    for more than 1 s), #PIPC_E_NO_SPACE (the room for all messages is reserved at creation; the detail
  *    names the bytes), #PIPC_E_LIMIT (the detail names the limit and the remedy), #PIPC_E_NO_MEMORY,
  *    #PIPC_E_FOREIGN, #PIPC_E_LAYOUT, #PIPC_E_DAMAGED, #PIPC_E_NAMESPACE, #PIPC_E_SYSTEM
- *  Thread-safe. Not async-signal-safe. */
+ *  @par Threads, fork, signals
+ *  Any thread at any time. The handle works on in forked children; exec ends it. Not in a signal handler.
+ *  @par Builds
+ *  System V: each queue takes one segment and one kernel queue of the machine's. POSIX: a file in
+ *  /dev/shm and a kernel queue, which counts for its creator's RLIMIT_MSGQUEUE; each handle holds one
+ *  descriptor. */
 PIPC_API int pipc_queue_open(pipc_queue **queue, const char *name, uint32_t flags, const pipc_queue_options *options);
 
 /** Closes a handle; the queue and its messages stay. A forked child closes its own copy.
  *  @param queue NULL is allowed and does nothing
  *  @return 0
- *  No other thread may be in a call on the handle. Not async-signal-safe. */
+ *  @par Threads, fork, signals
+ *  No other thread may be in a call on the handle, and no handler may interrupt() it any more. In a
+ *  forked child it ends the child's handle only. Not in a signal handler. */
 PIPC_API int pipc_queue_close(pipc_queue *queue);
 
 /** Removes a queue: frees the name at once, wakes every waiter with #PIPC_E_REMOVED; its messages are
  *  lost. Of racing removers exactly one succeeds. Only the owner or a privileged process may.
- *  @param name see base.h
+ *  Handles stay open and answer #PIPC_E_REMOVED until they are closed. Waits at most 1 s for somebody
+ *  who is at work on the name; never for the queue's lock.
+ *  @param name 1 to 200 bytes, see base.h
  *  @return 0, or #PIPC_E_INVALID (NULL), #PIPC_E_NAME, #PIPC_E_NOT_FOUND, #PIPC_E_ACCESS, #PIPC_E_BUSY
  *    (somebody else builds or removes it for more than 1 s), #PIPC_E_FOREIGN, #PIPC_E_LAYOUT,
  *    #PIPC_E_DAMAGED, #PIPC_E_LIMIT, #PIPC_E_NO_MEMORY, #PIPC_E_SYSTEM
- *  Thread-safe. Not async-signal-safe. */
+ *  @par Threads, fork, signals
+ *  Any thread or process at any time. Not in a signal handler. */
 PIPC_API int pipc_queue_remove(const char *name);
 
 /** Sends one message, whole or not at all.
+ *  Success means that it lies in the queue, not that anybody has received it.
  *  @param queue opened with #PIPC_SEND
- *  @param message type, data, size, priority, flags (#PIPC_RESTART); not changed
- *  @param timeout span to wait for room, nanoseconds
+ *  @param message type, data, size, priority, flags (#PIPC_RESTART); not changed, and not needed after
+ *         the call; a size of 0 is a message without a body
+ *  @param timeout span to wait for room, nanoseconds: #PIPC_NOWAIT, #PIPC_FOREVER or between
  *  @return 0, or #PIPC_E_INVALID (type 0, a priority above 31, ...), #PIPC_E_TOO_BIG (above max_size),
  *    #PIPC_E_FULL (#PIPC_NOWAIT only), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED,
- *    #PIPC_E_ACCESS (the handle may not send), #PIPC_E_BUSY, #PIPC_E_DAMAGED, #PIPC_E_NO_MEMORY,
- *    #PIPC_E_SYSTEM. After an error nothing was sent.
- *  Thread-safe. Not async-signal-safe. */
+ *    #PIPC_E_ACCESS (the handle may not send), #PIPC_E_BUSY (#PIPC_NOWAIT: the lock is held for more than
+ *    25 ms; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_NO_MEMORY, #PIPC_E_SYSTEM. After an error
+ *    nothing was sent.
+ *  @par Threads, fork, signals
+ *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point.
+ *  @par Builds
+ *  The same. A message that fits the kernel's queue (pipc_queue_info::kernel_size) takes one system
+ *  call, msgsnd or mq_send; another waits in shared memory. */
 PIPC_API int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t timeout);
 
 /** Receives the first message that the selection wants.
+ *  The order of the other messages stays as it was.
  *  @param queue opened with #PIPC_RECEIVE
  *  @param selection pipc_any(), pipc_exactly(), pipc_except(), pipc_up_to()
  *  @param[in,out] message data and size of the buffer, flags (#PIPC_RESTART, #PIPC_TRUNCATE);
- *         type, priority and size are set on success, size also by #PIPC_E_TOO_SMALL
- *  @param timeout span to wait for a message, nanoseconds
+ *         type, priority and size are set on success, size also by #PIPC_E_TOO_SMALL. A size of 0 with
+ *         data NULL takes messages without a body
+ *  @param timeout span to wait for a message, nanoseconds: #PIPC_NOWAIT, #PIPC_FOREVER or between
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_SMALL (the message stays, message->size is what it needs),
  *    #PIPC_E_EMPTY (#PIPC_NOWAIT only), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED,
- *    #PIPC_E_ACCESS (the handle may not receive), #PIPC_E_BUSY, #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
- *  Thread-safe. Not async-signal-safe. */
+ *    #PIPC_E_ACCESS (the handle may not receive), #PIPC_E_BUSY (#PIPC_NOWAIT: the lock is held for more than
+ *    25 ms; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
+ *  @par Threads, fork, signals
+ *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point.
+ *  @par Builds
+ *  The same. Neither kernel's own selection or waiting is used. */
 PIPC_API int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout);
 
 /** Copies the first message that the selection wants and leaves it in its place.
@@ -194,24 +217,27 @@ PIPC_API int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pip
  *  @param queue opened with #PIPC_RECEIVE
  *  @param selection as for pipc_queue_receive()
  *  @param[in,out] message as for pipc_queue_receive()
- *  @param timeout span to wait for a message, nanoseconds
+ *  @param timeout span to wait for a message, nanoseconds: #PIPC_NOWAIT, #PIPC_FOREVER or between
  *  @return as pipc_queue_receive()
- *  Thread-safe. Not async-signal-safe. */
+ *  @par Threads, fork, signals
+ *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout);
 
 /** Drops every message that was sent before the call began.
  *  @param queue opened with #PIPC_RECEIVE
  *  @param[out] dropped how many, may be NULL
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_REMOVED, #PIPC_E_ACCESS, #PIPC_E_BUSY (the lock is held for more
- *    than 25 ms), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
- *  Thread-safe. Not async-signal-safe. */
+ *    than 25 ms; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
+ *  @par Threads, fork, signals
+ *  Any thread at any time; in a forked child too. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped);
 
 /** Tells a queue's statistics and limits. Never takes the queue's lock.
  *  @param queue any open handle
- *  @param[out] info filled in
- *  @return 0, or #PIPC_E_INVALID, #PIPC_E_REMOVED
- *  Thread-safe. Not async-signal-safe. */
+ *  @param[out] info filled in on success, else untouched; its strings are constants
+ *  @return 0, or #PIPC_E_INVALID (NULL), #PIPC_E_REMOVED
+ *  @par Threads, fork, signals
+ *  Any thread at any time; in a forked child too. Not in a signal handler. Does not wait. */
 PIPC_API int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info);
 
 /** Ends the sleep of every thread of this process that waits in a call on this handle; their calls
@@ -219,8 +245,10 @@ PIPC_API int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info);
  *  so at once: a "stop" flag that a signal handler sets just before the sleep is not missed.
  *  #PIPC_RESTART does not resist it. Other handles and processes do not notice.
  *  @param queue any open handle
- *  @return 0, or #PIPC_E_INVALID
- *  Thread-safe and async-signal-safe. */
+ *  @return 0, or #PIPC_E_INVALID (NULL)
+ *  @par Threads, fork, signals
+ *  Any thread at any time, also in a signal handler, whatever it interrupted. In a forked child it
+ *  concerns the child's threads only. */
 PIPC_API int pipc_queue_interrupt(pipc_queue *queue);
 
 #ifdef __cplusplus

@@ -55,7 +55,11 @@ byte leaves = LEAVES;
 byte seen[WAITERS]; /* patience.interrupts_seen */
 byte kills = KILLS;
 bool killed[ALL];
-bool gone[ALL];
+#if KILLS
+#define MORTAL unless { killed[me] }
+#else
+#define MORTAL
+#endif
 
 #ifdef PICKY
 #define MINE me
@@ -89,38 +93,45 @@ inline bump_all()
 inline bump(count)
 {
     do
-    :: current = word;
-       several = false;
-       if
-       :: !(current & MARKS) -> break
-       :: (current & ASLEEP) -> several = (sleepers > count)
-       :: else
-       fi;
+    :: atomic {
+           current = word;
+           if
+           :: !(current & MARKS) -> break
+           :: else
+           fi
+       };
+       more = (current & ASLEEP) && sleepers > count;
        atomic {
            if
            :: word != current
            :: else ->
-               word = (several -> (current + STEP) & TOP : ((current + STEP) & ~MARKS) & TOP);
+               word = (more -> (current + STEP) & TOP : ((current + STEP) & ~MARKS) & TOP);
+               value = word;
                break
            fi
        }
     od;
     if
     :: (current & ASLEEP) ->
-        many = (!several && sleepers > count -> WAITERS : count);
-        kernel_wake(many);
-        if
-        :: woken < many && several -> bump_all()
-        :: else
-        fi
+        kernel_wake(count);
+#ifdef CLEAR
+        atomic {
+            if
+            :: more && woken < count && word == value -> word = ((word + STEP) & ~MARKS) & TOP
+            :: else
+            fi
+        }
+#endif
     :: else
-    fi
+    fi;
+    d_step { current = 0; more = false; value = 0; woken = 0 }
 }
 
 /* pipc_patience_check: consumes an interrupt. */
 inline check_patience()
 {
     atomic {
+        slept = true;
         if
         :: interrupts != seen[me] || pending -> pending = false; goto leave
         :: else
@@ -144,33 +155,28 @@ inline look()
 
 proctype waiter(byte me)
 {
-    byte announced, value, current, woken, many;
-    bool slept, several;
+    byte announced, value, current, woken;
+    bool slept, more;
     {
         seen[me] = interrupts; /* pipc_patience_begin */
         look();
 again:
         atomic { announced = word | WATCHED; word = announced } /* pipc_word_announce */
         look();
-        slept = true;
         check_patience(); /* from here on pipc_word_sleep */
         sleepers++;
         atomic { /* mark_asleep */
             if
             :: ((word ^ announced) & ~MARKS) -> goto awake
-            :: else -> value = word | MARKS; word = value
+            :: else -> value = ((word + STEP) | MARKS) & TOP; word = value
             fi
         }
         if
         :: interrupts != seen[me] || pending -> atomic { pending = false; sleepers--; goto leave }
         :: else
         fi;
-        atomic { /* pipc_sleep_on */
-            if
-            :: word == value -> asleep[me] = true
-            :: else
-            fi
-        }
+        atomic { asleep[me] = (word == value) } /* pipc_sleep_on */
+end_asleep:
         if
         :: !asleep[me]
         :: atomic { asleep[me] && leaves > 0 -> asleep[me] = false }
@@ -179,7 +185,7 @@ again:
 #endif
         fi;
 awake:
-        sleepers--; /* leave_sleepers */
+        atomic { sleepers--; value = 0; announced = 0 }; /* leave_sleepers */
         goto again;
 leave:
 #ifndef PICKY
@@ -189,14 +195,14 @@ leave:
         fi;
 #endif
 done:
-        gone[me] = true
-    } unless { killed[me] }
+        skip
+    } MORTAL
 }
 
 proctype changer(byte me)
 {
-    bool several;
-    byte current, woken, many, left = CHANGES;
+    bool more;
+    byte value, current, woken, left = CHANGES;
     {
         do
         :: left > 0 ->
@@ -210,9 +216,8 @@ proctype changer(byte me)
             };
             bump(COUNT)
         :: else -> break
-        od;
-        gone[me] = true
-    } unless { killed[me] }
+        od
+    } MORTAL
 }
 
 /* pipc_queue_interrupt */
@@ -222,9 +227,8 @@ proctype interrupter(byte me)
     {
         pending = true;
         interrupts++;
-        bump_all();
-        gone[me] = true
-    } unless { killed[me] }
+        bump_all()
+    } MORTAL
 }
 
 proctype killer()
