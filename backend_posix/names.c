@@ -44,22 +44,31 @@
 
 /* ---- Making ---- */
 
+static int no_room(const struct pipc_be_memory *memory, unsigned long long need)
+{
+    struct statvfs room;
+    if (memory->fd < 0)
+        return pipc_fail(PIPC_E_NO_SPACE,
+                         "shm_open(\"%s\"): the memory file system takes no further file, here one of %llu bytes; "
+                         "remove objects or enlarge it: mount -o remount,nr_inodes=... /dev/shm",
+                         memory->path, need);
+    bool known = fstatvfs(memory->fd, &room) == 0;
+    return pipc_fail(PIPC_E_NO_SPACE,
+                     "posix_fallocate(\"%s\"): the object needs %llu bytes, the memory file system has %llu left; "
+                     "remove objects or enlarge it: mount -o remount,size=... /dev/shm",
+                     memory->path, need, known ? (unsigned long long)room.f_bavail * room.f_frsize : 0);
+}
+
 static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
 {
     int failed = errno;
-    struct statvfs room;
-    unsigned long long need = bytes, left = 0;
-    if (memory->fd >= 0 && fstatvfs(memory->fd, &room) == 0)
-        left = (unsigned long long)room.f_bavail * room.f_frsize;
+    unsigned long long need = bytes;
     switch (failed) {
     case ENOSPC:
     case EFBIG:
     case EINVAL:
     case EDQUOT:
-        return pipc_fail(PIPC_E_NO_SPACE,
-                         "posix_fallocate(\"%s\"): the object needs %llu bytes, the memory file system has %llu left; "
-                         "remove objects or enlarge it: mount -o remount,size=... /dev/shm",
-                         memory->path, need, left);
+        return no_room(memory, need);
     case EMFILE:
     case ENFILE:
         return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
@@ -336,9 +345,9 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
     if (!memory->writable || !may_remove(memory->fd))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
     int locked = pipc_name_lock(memory);
-    if (locked < 0)
+    if (locked < 0 && errno != EACCES) /* EACCES: the name leads to another's file by now */
         return lock_failed(memory);
-    if (!locked || pipc_name_examine(memory, request, &trouble) != OURS)
+    if (locked <= 0 || pipc_name_examine(memory, request, &trouble) != OURS)
         return 0;
     *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
     return 0;

@@ -196,7 +196,7 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
             *trouble = (struct trouble){error, failed, key};
         return sight;
     }
-    return FRESH; /* it changes faster than we can look */
+    return RESTLESS;
 }
 
 void pipc_name_survey(struct pipc_be_memory *memory, const struct pipc_be_request *request, struct survey *survey)
@@ -208,7 +208,7 @@ void pipc_name_survey(struct pipc_be_memory *memory, const struct pipc_be_reques
             survey->found = true;
             return;
         }
-        if (sight == AT_WORK) {
+        if (sight == AT_WORK || sight == RESTLESS) {
             survey->at_work = true;
             pipc_name_leave(memory);
         }

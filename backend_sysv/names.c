@@ -115,7 +115,7 @@ static enum outcome face(const struct pipc_be_request *request, uint32_t mine, u
         if (sight == BARRED)
             return trouble->error == PIPC_E_ACCESS && i > mine ? UNCLEAR : FAILED;
         if (sight != OURS && sight != AT_WORK)
-            return WON;
+            return sight == RESTLESS ? UNCLEAR : WON;
         uint64_t word = atomic_load(&rival.object->state);
         enum outcome outcome = LOST;
         bool again = (word & PIPC_STATE_MASK) == PIPC_STATE_DEAD;
@@ -129,7 +129,7 @@ static enum outcome face(const struct pipc_be_request *request, uint32_t mine, u
     }
 }
 
-/* Looks at all other keys after the claim. UNCLEAR: a higher key must change first. */
+/* Looks at all other keys after the claim. UNCLEAR: look once more, a rival must give way first. */
 static enum outcome contest(const struct pipc_be_request *request, uint32_t mine, struct trouble *trouble)
 {
     enum outcome all = WON;
@@ -256,14 +256,27 @@ static int doom(struct pipc_be_memory *memory, const char *name)
     return error;
 }
 
+/* The survey stopped at the READY object; losers killed at higher keys shall not outlive it. */
+static void clear_all(const struct pipc_be_request *request)
+{
+    struct trouble ignored = {0};
+    for (uint32_t i = 0; i < PIPC_NAME_KEYS; i++) {
+        struct pipc_be_memory other = {0};
+        pipc_name_look(&other, request, i, true, &ignored);
+        pipc_name_leave(&other);
+    }
+}
+
 int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
     int64_t nap = 0;
     do {
         struct survey survey;
         pipc_name_survey(memory, request, &survey);
-        if (survey.found)
+        if (survey.found) {
+            clear_all(request);
             return doom(memory, request->name);
+        }
         int error = answer(&survey, request);
         if (error)
             return error;

@@ -30,12 +30,13 @@ struct pipc_be_memory {
 
 /* What stands under one key, as seen by somebody who looks for one name. */
 enum sight {
-    NOTHING, /* free */
-    OURS,    /* READY, of this name: left attached */
-    AT_WORK, /* CLAIMED or BUILDING of this name, builder alive or unknown: left attached */
-    TAKEN,   /* in the way: another name, or remains that this user may not remove */
-    FRESH,   /* in the way for now: half made, under another name or none yet */
-    BARRED   /* not to be looked at, or no object of ours: struct trouble says why */
+    NOTHING,  /* free */
+    OURS,     /* READY, of this name: left attached */
+    AT_WORK,  /* CLAIMED or BUILDING of this name, builder alive or unknown: left attached */
+    TAKEN,    /* in the way: another name, or remains that this user may not remove */
+    FRESH,    /* in the way for now: half made, under another name or none yet */
+    RESTLESS, /* it changes faster than we can look */
+    BARRED    /* not to be looked at, or no object of ours: struct trouble says why */
 };
 
 /* The first reason found why the answer cannot be "not found". */

@@ -99,53 +99,91 @@ static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
     slot->pull = claimed->pull;
     atomic_store_explicit(&slot->length, claimed->length, memory_order_relaxed);
     memcpy(pipc_slot_body(queue, claimed->slot), staged_body(queue), claimed->length);
-    atomic_thread_fence(memory_order_release);
-    pipc_staging_clear(queue);
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* The staging buffer is cleared last: until then a death finds the message there and stows it anew. */
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 {
     fill(queue, claimed);
-    return pipc_index_insert(queue, claimed->slot) ? 0 : pipc_rebuild(queue);
+    int error = pipc_index_insert(queue, claimed->slot) ? 0 : pipc_rebuild(queue);
+    pipc_staging_clear(queue);
+    return error;
+}
+
+uint64_t pipc_free_all(struct pipc_queue *queue)
+{
+    uint64_t freed = 0;
+    queue->control->purging = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    pipc_index_clear(queue);
+    for (uint32_t slot = 0; slot < queue->max_messages; slot++)
+        if (pipc_slot_is_full(queue, slot)) {
+            pipc_slot_free(queue, slot);
+            freed++;
+        }
+    atomic_signal_fence(memory_order_seq_cst);
+    queue->control->purging = 0;
+    return freed;
 }
 
 int pipc_rebuild(struct pipc_queue *queue)
 {
-    pipc_index_clear(queue);
+    pipc_index_rebuild_begin(queue);
     for (uint32_t slot = 0; slot < queue->max_messages; slot++)
         if (pipc_slot_is_full(queue, slot) && !pipc_index_insert(queue, slot))
             return pipc_fail(PIPC_E_DAMAGED, "the queue's index changes under the lock: somebody scribbles on it");
+    pipc_index_rebuild_end(queue);
     return 0;
 }
 
-/* What a dead holder of the lock left in staging: stowed anew if its slot is claimed, claimed if its
- * slot waits for it, else it was delivered or never valid. */
-static void rescue_staged(struct pipc_queue *queue)
+/* ---- after a death ---- */
+
+/* What a dead holder of the lock left in staging: stowed anew if its slot is claimed and not in the indexes yet,
+ * claimed if its slot waits for it, else it was delivered or never valid. */
+static bool rescue_staged(struct pipc_queue *queue, bool indexed)
 {
     struct pipc_envelope envelope;
     struct pipc_claimed claimed;
-    if (!read_envelope(queue, &envelope)) {
-        pipc_staging_clear(queue);
-        return;
-    }
+    if (!read_envelope(queue, &envelope))
+        return indexed;
     uint64_t word = atomic_load(&queue->words[envelope.slot]);
     bool stowed = pipc_word_state(word) == PIPC_SLOT_FULL && is_its_slot(queue, &envelope, word);
+    if (stowed && indexed && pipc_index_holds(queue, envelope.slot))
+        return true;
     if (stowed || claim(queue, &envelope)) {
         place(queue, &envelope, &claimed);
         fill(queue, &claimed);
+        indexed = indexed && pipc_index_insert(queue, claimed.slot);
     }
-    pipc_staging_clear(queue);
+    return indexed;
+}
+
+/* A slot on its way into the indexes, or out of them to be freed, goes (back) in. */
+static bool rescue_pending(struct pipc_queue *queue, bool indexed)
+{
+    uint32_t slot = queue->control->pending - 1;
+    if (indexed && slot < queue->max_messages && pipc_slot_is_full(queue, slot) && !pipc_index_holds(queue, slot))
+        indexed = pipc_index_insert(queue, slot);
+    return indexed;
 }
 
 /* May itself be cut short by a death: the next thief begins anew. */
 static int repair(struct pipc_queue *queue)
 {
-    rescue_staged(queue);
-    int error = pipc_rebuild(queue);
-    atomic_store(&queue->control->audit_wanted, 1);
-    pipc_word_bump_all(&queue->control->room);
-    pipc_word_bump_all(&queue->control->items);
-    pipc_word_bump_all(&queue->control->picky);
+    struct pipc_control *control = queue->control;
+    bool indexed = pipc_index_recover(queue);
+    if (control->purging)
+        pipc_free_all(queue);
+    indexed = rescue_pending(queue, indexed);
+    indexed = rescue_staged(queue, indexed);
+    int error = indexed ? 0 : pipc_rebuild(queue);
+    pipc_staging_clear(queue);
+    control->pending = 0;
+    atomic_store(&control->audit_wanted, 1);
+    pipc_word_bump_all(&control->room);
+    pipc_word_bump_all(&control->items);
+    pipc_word_bump_all(&control->picky);
     return error;
 }
 
@@ -199,7 +237,8 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
         ;
     if (error != PIPC_E_EMPTY)
         return error;
-    uint64_t in_books = pipc_messages_in_books(control), taken = free_noted(queue);
+    uint64_t before = pipc_messages_in_books(control), taken = free_noted(queue);
+    uint64_t after = pipc_messages_in_books(control), in_books = before < after ? before : after;
     if (in_books > taken) /* the killed took them along */
         atomic_fetch_add(&control->purged, in_books - taken);
     return 0;
@@ -213,7 +252,7 @@ bool pipc_audit_due(struct pipc_queue *queue, bool none_full)
     if (!none_full || pipc_messages_in_books(control) == 0)
         return false;
     int64_t now = pipc_now(), last = atomic_load_explicit(&control->audit_at, memory_order_relaxed);
-    if (last <= now && now - last < AUDIT_EVERY)
+    if ((uint64_t)now - (uint64_t)last < (uint64_t)AUDIT_EVERY)
         return false;
     atomic_store_explicit(&control->audit_at, now, memory_order_relaxed);
     return true;

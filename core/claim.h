@@ -37,6 +37,17 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
 /* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */
 int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience);
 
+/* Frees every FULL slot. A death on the way is finished by the next thief of the lock. Tells how many. */
+uint64_t pipc_free_all(struct pipc_queue *queue);
+
+/* Marks a slot that goes into or out of the indexes, 0 = done; see rescue_pending. */
+static inline void pipc_pending(struct pipc_queue *queue, uint32_t slot_plus_1)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    *(volatile uint32_t *)&queue->control->pending = slot_plus_1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Builds the indexes anew from the slots. 0 or PIPC_E_DAMAGED. */
 int pipc_rebuild(struct pipc_queue *queue);
 

@@ -1,6 +1,8 @@
 /* Where everything lies in a queue's shared memory. */
 #include "core/control.h"
 
+#define UNDO_BYTES (PIPC_UNDO_MAX * sizeof(struct pipc_undo))
+
 static uint64_t aligned(uint64_t bytes)
 {
     return (bytes + 63) & ~UINT64_C(63);
@@ -18,8 +20,8 @@ static uint64_t body_stride(uint64_t max_size)
 
 static uint64_t bytes_before_bodies(uint32_t n, uint32_t kernel_ask)
 {
-    return aligned(sizeof(struct pipc_control)) + staging_bytes(kernel_ask) + aligned(n * sizeof(uint64_t)) +
-           (uint64_t)n * sizeof(struct pipc_slot);
+    return aligned(sizeof(struct pipc_control)) + UNDO_BYTES + staging_bytes(kernel_ask) +
+           aligned(n * sizeof(uint64_t)) + (uint64_t)n * sizeof(struct pipc_slot);
 }
 
 /* With 2^24 messages of 2^30 bytes at most nothing here can overflow 64 bits. */
@@ -51,6 +53,8 @@ int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes)
     queue->body_stride = body_stride(size);
     queue->nonce = queue->object->nonce;
     at += aligned(sizeof *control);
+    queue->undo = (struct pipc_undo *)at;
+    at += UNDO_BYTES;
     queue->staging = (struct pipc_envelope *)(at + PIPC_BE_PREFIX);
     at += staging_bytes(ask);
     queue->words = (_Atomic uint64_t *)at;

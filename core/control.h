@@ -2,7 +2,7 @@
  *
  * Data of the memory object, in this order, each part aligned to 64:
  *
- *     control | staging: 8 spare bytes + one kernel message | words[n] | slots[n] | bodies[n]
+ *     control | undo | staging: 8 spare bytes + one kernel message | words[n] | slots[n] | bodies[n]
  *
  * Everything here can be written by every process that opened the queue. What a process relies on
  * for its own safety (addresses, sizes, the nonce) it copied and verified at opening; what it reads
@@ -30,6 +30,9 @@ struct pipc_control {
     _Atomic uint64_t purged;
     struct pipc_index_root by_priority; /* FULL slots: priority, order */
     struct pipc_index_root by_type;     /* FULL slots: type, priority, order */
+    uint32_t undo_count;                /* links noted in the undo area; see index.c */
+    uint32_t pending;                   /* slot + 1 that goes into or out of the indexes now, 0 = none */
+    uint32_t purging;                   /* every FULL slot is to be freed */
     _Atomic int32_t last_receiver;
     _Atomic int64_t audit_at;      /* when the books were compared last */
     _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
@@ -89,6 +92,7 @@ struct pipc_queue {
     struct pipc_be_queue *kernel;
     /* Private copies, verified at opening. */
     struct pipc_control *control;
+    struct pipc_undo *undo;
     struct pipc_envelope *staging; /* PIPC_BE_PREFIX bytes before it are the backend's */
     _Atomic uint64_t *words;
     struct pipc_slot *slots;

@@ -17,13 +17,15 @@ struct event {
 
 _Static_assert(sizeof(struct event) == sizeof(pipc_event), "the event's size is part of the promise");
 
-static int check(const pipc_event *event)
+/* Setting and reading are for signal handlers too: unless they fail they leave the interrupted call's name alone. */
+static int check(const pipc_event *event, const char *function)
 {
+    if (event && (uintptr_t)event % sizeof(uint64_t) == 0)
+        return 0;
+    pipc_calling(function, NULL);
     if (!event)
         return pipc_fail(PIPC_E_INVALID, "the event is NULL");
-    if ((uintptr_t)event % sizeof(uint64_t))
-        return pipc_fail(PIPC_E_INVALID, "the event at %p is not aligned to 8 bytes", (const void *)event);
-    return 0;
+    return pipc_fail(PIPC_E_INVALID, "the event at %p is not aligned to 8 bytes", (const void *)event);
 }
 
 static uint32_t value_of(const pipc_event *event)
@@ -33,8 +35,7 @@ static uint32_t value_of(const pipc_event *event)
 
 int pipc_event_init(pipc_event *event, uint32_t value)
 {
-    pipc_calling(__func__, NULL);
-    int error = check(event);
+    int error = check(event, __func__);
     if (error)
         return error;
     memset(event, 0, sizeof *event);
@@ -46,12 +47,13 @@ int pipc_event_init(pipc_event *event, uint32_t value)
  * the setter changes the value before its look at the marks, all in one order. */
 int pipc_event_set(pipc_event *event, uint32_t value, int wake)
 {
-    pipc_calling(__func__, NULL);
-    int error = check(event);
+    int error = check(event, __func__);
     if (error)
         return error;
-    if (wake != PIPC_WAKE_ALL && wake != PIPC_WAKE_ONE)
+    if (wake != PIPC_WAKE_ALL && wake != PIPC_WAKE_ONE) {
+        pipc_calling(__func__, NULL);
         return pipc_fail(PIPC_E_INVALID, "%d is neither PIPC_WAKE_ALL nor PIPC_WAKE_ONE", wake);
+    }
     struct event *at = (struct event *)event;
     atomic_exchange(&at->value, value);
     pipc_word_bump(&at->word, wake == PIPC_WAKE_ONE ? 1 : INT_MAX);
@@ -60,11 +62,15 @@ int pipc_event_set(pipc_event *event, uint32_t value, int wake)
 
 int pipc_event_get(const pipc_event *event, uint32_t *value)
 {
-    pipc_calling(__func__, NULL);
-    int error = value ? check(event) : pipc_fail(PIPC_E_INVALID, "the value's address is NULL");
-    if (!error)
-        *value = value_of(event);
-    return error;
+    int error = check(event, __func__);
+    if (error)
+        return error;
+    if (!value) {
+        pipc_calling(__func__, NULL);
+        return pipc_fail(PIPC_E_INVALID, "the value's address is NULL");
+    }
+    *value = value_of(event);
+    return 0;
 }
 
 static int timed_out_if(int error, uint32_t now, uint32_t seen)
@@ -99,11 +105,12 @@ static int watch_change(const struct event *event, uint32_t seen, struct pipc_pa
     return 0;
 }
 
-static int begin(const pipc_event *event, int64_t timeout, struct pipc_patience *patience, struct pipc_call *call)
+static int begin(const pipc_event *event, const char *function, int64_t timeout, struct pipc_patience *patience,
+                 struct pipc_call *call)
 {
-    int error = check(event);
+    int error = check(event, function);
     if (!error)
-        error = pipc_patience_begin(patience, timeout, NULL);
+        error = pipc_patience_begin(patience, timeout, NULL, NULL);
     if (error)
         return error;
     if (patience->nowait)
@@ -116,7 +123,7 @@ int pipc_event_wait(pipc_event *event, uint32_t seen, uint32_t *value, int64_t t
     struct pipc_patience patience;
     struct pipc_call call;
     pipc_calling(__func__, NULL);
-    int error = begin(event, timeout, &patience, &call);
+    int error = begin(event, __func__, timeout, &patience, &call);
     if (error)
         return error;
     error = pipc_call_leave(&call, wait_change((struct event *)event, seen, &patience));
@@ -130,7 +137,7 @@ int pipc_event_watch(const pipc_event *event, uint32_t seen, uint32_t *value, in
     struct pipc_patience patience;
     struct pipc_call call;
     pipc_calling(__func__, NULL);
-    int error = begin(event, timeout, &patience, &call);
+    int error = begin(event, __func__, timeout, &patience, &call);
     if (error)
         return error;
     error = pipc_call_leave(&call, watch_change((const struct event *)event, seen, &patience));

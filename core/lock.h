@@ -13,8 +13,8 @@ struct pipc_lock {
 #define PIPC_LOCK_PATIENCE PIPC_MS(25) /* of calls that do not wait */
 
 /* Takes the lock. `self`: this thread's identity. `pid_namespace`: where identities mean something,
- * 0 = nowhere: never steal. The caller does not hold it. 0, PIPC_LOCK_STOLEN, or PIPC_E_BUSY (nowait), PIPC_E_TIMEOUT,
- * PIPC_E_INTERRUPTED. */
+ * 0 = nowhere: never steal. The caller does not hold it. 0, PIPC_LOCK_STOLEN, PIPC_E_BUSY (nowait), or what
+ * pipc_patience_check says. */
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience);
 
 /* Gives back what the same `self` took; does nothing if it was stolen meanwhile. */

@@ -153,8 +153,10 @@ static int open_once(struct pipc_queue *queue, struct pipc_be_request *request, 
         settle(queue);
     if (!error && is_new) {
         error = pipc_be_memory_publish(queue->memory);
-        if (error)
+        if (error) { /* it is closed, with its mapping */
             queue->memory = NULL;
+            queue->data = NULL;
+        }
     }
     if (error && !is_new && !pipc_object_is_ready(queue->object))
         error = PIPC_E_REMOVED; /* between its opening and ours of the kernel queue */
@@ -319,6 +321,8 @@ int pipc_queue_interrupt(pipc_queue *queue)
         pipc_calling(__func__, NULL);
         return pipc_fail(PIPC_E_INVALID, "the queue is NULL");
     }
+    if (!pipc_object_is_ready(queue->object))
+        return PIPC_E_REMOVED; /* without a sentence: this may be a signal handler */
     atomic_store(&queue->interrupts.pending, 1);
     atomic_fetch_add(&queue->interrupts.count, 1);
     wake_everybody(queue->control);

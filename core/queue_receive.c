@@ -156,11 +156,12 @@ static int deliver_full(struct receive *receive, uint32_t slot)
     int error = hand_over(receive, &message, pipc_slot_body(queue, slot));
     if (error || receive->peek)
         return error;
-    if (!pipc_index_remove(queue, slot)) {
-        pipc_slot_free(queue, slot);
+    pipc_pending(queue, slot + 1);
+    bool sound = pipc_index_remove(queue, slot);
+    pipc_slot_free(queue, slot);
+    pipc_pending(queue, 0);
+    if (!sound)
         error = pipc_rebuild(queue);
-    } else
-        pipc_slot_free(queue, slot);
     count_received(queue);
     return error;
 }
@@ -215,8 +216,6 @@ static int receive_patiently(struct receive *receive, struct pipc_patience *pati
         if (patience->nowait)
             return pipc_queue_verdict(queue, empty());
         uint32_t announced = pipc_word_announce(word);
-        if (!pipc_object_is_ready(queue->object))
-            break;
         if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
             slept = true;
             int ended = pipc_word_sleep(word, announced, patience);
@@ -250,7 +249,7 @@ static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_mes
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "message" : "queue");
     int error = check_receive(selection, message);
     if (!error)
-        error = pipc_patience_begin(&patience, timeout, &queue->interrupts);
+        error = pipc_patience_begin(&patience, timeout, &queue->interrupts, queue->object);
     if (!error)
         error = pipc_queue_check(queue, PIPC_RECEIVE);
     if (!error)
@@ -284,12 +283,7 @@ static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
         ;
     if (error != PIPC_E_EMPTY)
         return error;
-    pipc_index_clear(queue);
-    for (uint32_t slot = 0; slot < queue->max_messages; slot++)
-        if (pipc_slot_is_full(queue, slot)) {
-            pipc_slot_free(queue, slot);
-            ++*dropped;
-        }
+    *dropped = pipc_free_all(queue);
     return 0;
 }
 
@@ -297,7 +291,7 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_patience patience;
     struct pipc_control *control = queue->control;
-    pipc_patience_begin(&patience, PIPC_NOWAIT, NULL);
+    pipc_patience_begin(&patience, PIPC_NOWAIT, NULL, NULL);
     int error = pipc_queue_lock(queue, &patience);
     if (error)
         return error;

@@ -81,12 +81,14 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
     atomic_store(&place->ticket, ticket);
     place->order = ticket;
     place->pull = 0;
+    pipc_pending(queue, slot + 1);
     bool mine = atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FULL));
     if (!mine)
         error = pipc_fail(PIPC_E_DAMAGED,
                           "the place reserved for the message was taken away: somebody scribbles on the queue");
     else if (!pipc_index_insert(queue, slot))
         error = pipc_rebuild(queue);
+    pipc_pending(queue, 0);
     pipc_queue_unlock(queue);
     return error;
 }
@@ -134,8 +136,6 @@ static int send_patiently(struct pipc_queue *queue, const pipc_message *message,
         if (patience->nowait)
             return pipc_queue_verdict(queue, full());
         uint32_t announced = pipc_word_announce(room);
-        if (!pipc_object_is_ready(queue->object))
-            break;
         error = send_once(queue, message, patience);
         if (no_room(error, patience)) {
             slept = true;
@@ -173,7 +173,7 @@ int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t time
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "message" : "queue");
     int error = check_message(queue, message);
     if (!error)
-        error = pipc_patience_begin(&patience, timeout, &queue->interrupts);
+        error = pipc_patience_begin(&patience, timeout, &queue->interrupts, queue->object);
     if (!error)
         error = pipc_queue_check(queue, PIPC_SEND);
     if (!error)

@@ -51,7 +51,7 @@ static bool abandoned(const struct pipc_queue *queue, uint64_t word)
 static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 {
     int64_t now = pipc_now(), last = atomic_load(&queue->control->takeover_at);
-    if (last <= now && now - last < TAKEOVER_EVERY)
+    if ((uint64_t)now - (uint64_t)last < (uint64_t)TAKEOVER_EVERY)
         return false;
     if (!atomic_compare_exchange_strong(&queue->control->takeover_at, &last, now))
         return false;

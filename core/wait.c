@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "core/object.h"
 #include "core/platform.h"
 
 #define WATCHED 2u
@@ -11,7 +12,8 @@
 #define STEP    4u
 #define SPINS   400
 
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts)
+int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
+                        const struct pipc_object *object)
 {
     if (span < 0)
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
@@ -22,6 +24,7 @@ int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pip
         int64_t now = pipc_now();
         patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
     }
+    patience->object = object;
     patience->interrupts = interrupts;
     patience->interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0;
     return 0;
@@ -35,6 +38,8 @@ static int interrupted(void)
 int pipc_patience_check(struct pipc_patience *patience)
 {
     struct pipc_interrupts *interrupts = patience->interrupts;
+    if (patience->object && !pipc_object_is_ready(patience->object))
+        return pipc_fail(PIPC_E_REMOVED, "the queue was removed; close the handle");
     if (interrupts) {
         bool hit = atomic_load(&interrupts->count) != patience->interrupts_seen;
         if (atomic_load(&interrupts->pending) && atomic_exchange(&interrupts->pending, 0))
@@ -95,14 +100,13 @@ uint32_t pipc_word_announce(struct pipc_word *word)
     return atomic_fetch_or(&word->word, WATCHED) | WATCHED;
 }
 
-/* Putting up the mark changes the sequence: a bump that has counted the sleepers already must count again. */
 static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *value)
 {
     uint32_t current = atomic_load(&word->word);
     do {
         if ((current ^ announced) & ~MARKS)
             return false;
-        *value = (current + STEP) | MARKS;
+        *value = current | MARKS;
     } while (!atomic_compare_exchange_weak(&word->word, &current, *value));
     return true;
 }
@@ -131,19 +135,25 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
-/* The marks come down unless more sleep than are woken now. The count is never too low for those whose mark
- * is up: they count themselves before, and their mark makes the exchange fail. */
+/* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the
+ * change is found by counting again, and then all are woken. If the count is too high, because sleepers were
+ * killed, the kernel wakes fewer than told, and the marks come down for everybody. */
 void pipc_word_bump(struct pipc_word *word, int count)
 {
     uint32_t current = atomic_load(&word->word), next;
+    bool several;
     do {
         if (!(current & MARKS))
             return;
-        bool more = (current & ASLEEP) && atomic_load(&word->sleepers) > (uint32_t)count;
-        next = more ? current + STEP : (current + STEP) & ~MARKS;
-    } while (!atomic_compare_exchange_weak(&word->word, &current, next));
-    if (current & ASLEEP)
-        pipc_wake_on(&word->word, count);
+        several = (current & ASLEEP) && atomic_load(&word->sleepers) > (uint32_t)count;
+        next = current + STEP;
+    } while (!atomic_compare_exchange_weak(&word->word, &current, several ? next : next & ~MARKS));
+    if (!(current & ASLEEP))
+        return;
+    if (!several && atomic_load(&word->sleepers) > (uint32_t)count)
+        count = INT_MAX;
+    if (pipc_wake_on(&word->word, count) < count && several)
+        pipc_word_bump_all(word);
 }
 
 void pipc_word_bump_all(struct pipc_word *word)

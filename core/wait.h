@@ -19,14 +19,16 @@ struct pipc_patience {
     int64_t deadline; /* pipc_now() scale; INT64_MAX = for ever; of no account if nowait */
     bool nowait;
     bool restart;                       /* a signal handler does not end the wait */
+    const struct pipc_object *object;   /* its removal ends the wait; may be NULL */
     struct pipc_interrupts *interrupts; /* may be NULL */
     uint32_t interrupts_seen;
 };
 
 /* Starts a call's clock. 0 or PIPC_E_INVALID for a negative span. */
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts);
+int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
+                        const struct pipc_object *object);
 
-/* May this call sleep now? 0, PIPC_E_INTERRUPTED (consumes the interrupt) or PIPC_E_TIMEOUT. */
+/* May this call sleep now? 0, PIPC_E_REMOVED, PIPC_E_INTERRUPTED (consumes the interrupt) or PIPC_E_TIMEOUT. */
 int pipc_patience_check(struct pipc_patience *patience);
 
 /* Nanoseconds to sleep now: `slice`, or what is left until the deadline if that is less. */
@@ -54,7 +56,7 @@ struct pipc_word {
 uint32_t pipc_word_announce(struct pipc_word *word);
 
 /* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.
- * 0: look again. Else PIPC_E_INTERRUPTED or PIPC_E_TIMEOUT. */
+ * 0: look again. Else as pipc_patience_check. */
 int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience);
 
 /* Wakes up to `count` waiters, if there are any. Async-signal-safe. */

@@ -314,7 +314,7 @@ static void other_handles_do_not_notice_an_interrupt(void)
 
 static int sleep_for_a_while(void *argument)
 {
-    return receive_flagged(argument, 0, PIPC_MS(400));
+    return receive_flagged(argument, 0, PIPC_SECONDS(2));
 }
 
 static void other_processes_do_not_notice_an_interrupt(void)

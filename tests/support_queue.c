@@ -38,7 +38,7 @@ pipc_queue_info queue_info(pipc_queue *queue)
 
 static _Thread_local unsigned char body[LONGEST_BODY]; /* pages that nobody touches cost nothing */
 
-static unsigned char padding(uint64_t number, uint64_t position)
+unsigned char queue_padding(uint64_t number, uint64_t position)
 {
     return (unsigned char)(number * 31 + position * 7 + (position >> 8));
 }
@@ -47,13 +47,13 @@ static void write_body(unsigned char *bytes, uint64_t number, uint64_t size)
 {
     memcpy(bytes, &number, size < sizeof number ? size : sizeof number);
     for (uint64_t i = sizeof number; i < size; i++)
-        bytes[i] = padding(number, i);
+        bytes[i] = queue_padding(number, i);
 }
 
 static bool is_whole(const unsigned char *bytes, uint64_t number, uint64_t size)
 {
     for (uint64_t i = sizeof number; i < size; i++)
-        if (bytes[i] != padding(number, i))
+        if (bytes[i] != queue_padding(number, i))
             return false;
     return true;
 }

@@ -18,6 +18,9 @@ pipc_queue_info queue_info(pipc_queue *queue);
 /* A message whose body is one number: 8 bytes, or more if padded to `size` by a pattern made from it. */
 int queue_send(pipc_queue *queue, uint32_t type, uint32_t priority, uint64_t number, uint64_t size, int64_t timeout);
 
+/* The byte at this position, from 8 on, of a body that is padded. */
+unsigned char queue_padding(uint64_t number, uint64_t position);
+
 /* What was received; the body has been compared with what queue_send() makes of its number. */
 struct queue_got {
     uint64_t number;

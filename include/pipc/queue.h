@@ -245,7 +245,7 @@ PIPC_API int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info);
  *  so at once: a "stop" flag that a signal handler sets just before the sleep is not missed.
  *  #PIPC_RESTART does not resist it. Other handles and processes do not notice.
  *  @param queue any open handle
- *  @return 0, or #PIPC_E_INVALID (NULL)
+ *  @return 0, or #PIPC_E_INVALID (NULL), #PIPC_E_REMOVED (this one sets no pipc_error_detail())
  *  @par Threads, fork, signals
  *  Any thread at any time, also in a signal handler, whatever it interrupted. In a forked child it
  *  concerns the child's threads only. */

@@ -3,13 +3,16 @@
  * Waiters want a thing each (a message, a place); changers make things and bump. A look is one step:
  * in the code it is ordered with the change by a lock or by sequentially consistent operations.
  *
- * Without SLICES and KILLS nothing but a wake-up gets a waiter out of its sleep, and the model ends
- * with the question whether anybody sleeps although there is something for him. With SLICES a sleep
- * also ends by itself, but only when nothing else can happen; then nobody may be left over whoever
- * was killed.
+ * Without SLICES nothing but a wake-up gets a waiter out of its sleep, and the model ends with the
+ * question whether anybody sleeps although there is something for him. With SLICES a sleep ends by
+ * itself too, but only when nothing else can happen; then whoever was not killed must get his thing.
  *
- * WAITERS, CHANGERS, CHANGES (of each changer), LEAVES (waiters that may run out of patience),
+ * WAITERS, CHANGERS, CHANGES (of each changer), LEAVES (how often a waiter may run out of patience),
  * INTERRUPTS, KILLS, SLICES, PICKY (each thing is for one waiter; all are woken).
+ * Seeded bugs: LOOK_FIRST (announce after the look), OWN_MARK (the mark in a word of its own),
+ * LATE_COUNT (sleepers read after the wake-up), LATE_MARKS (taken down, put up again after the wake-up),
+ * NO_MARKS (taken down for good), NO_RECOUNT (sleepers not read again), NO_PASS_ON, EARLY_CHECK (interrupts
+ * looked for before the announcement), PLAIN_STORE (the change becomes visible after the look at the marks).
  */
 #ifndef WAITERS
 #define WAITERS 2
@@ -29,166 +32,226 @@
 #ifndef KILLS
 #define KILLS 0
 #endif
-#ifdef PICKY
-#define COUNT WAITERS /* pipc_word_bump(picky, INT32_MAX) */
-#else
-#define COUNT 1 /* pipc_word_bump(items or room, 1) */
-#endif
 
 #define ALL     (WAITERS + CHANGERS + INTERRUPTS)
 #define WATCHED 2
 #define ASLEEP  1
 #define MARKS   3
 #define STEP    4
-#define TOP     63 /* the sequence and the marks wrap here */
+#define NEXT    ((word + STEP) & ~MARKS) /* of the sequence, without marks */
 
-/* struct pipc_word, struct pipc_interrupts */
-byte word, sleepers;
-byte interrupts;
+#ifdef PICKY
+#define COUNT   WAITERS /* pipc_word_bump(picky, INT32_MAX) */
+#define MINE(i) i
+#else
+#define COUNT   1 /* pipc_word_bump(items or room, 1) */
+#define MINE(i) 0
+#endif
+
+byte word, sleepers;   /* struct pipc_word */
+byte interrupts;       /* struct pipc_interrupts */
 bool pending;
-
-/* The kernel's side of the futex: who sleeps. */
-bool asleep[WAITERS];
-
-byte things[WAITERS]; /* only [0], unless PICKY */
+bool asleep[WAITERS];  /* in the kernel's futex queue */
+byte things[WAITERS];  /* only [0], unless PICKY */
+byte seen[WAITERS];    /* patience.interrupts_seen */
 byte leaves = LEAVES;
-byte seen[WAITERS]; /* patience.interrupts_seen */
 byte kills = KILLS;
 bool killed[ALL];
+#ifdef OWN_MARK
+bool own_mark;
+#endif
+
 #if KILLS
 #define MORTAL unless { killed[me] }
 #else
 #define MORTAL
 #endif
 
-#ifdef PICKY
-#define MINE me
-#else
-#define MINE 0
-#endif
-
 inline kernel_wake(count)
 {
-    atomic {
-        woken = 0;
-        do
-        :: woken < count && asleep[0] -> asleep[0] = false; woken++
-        :: woken < count && asleep[1] -> asleep[1] = false; woken++
+    woken = 0;
+    do
+    :: woken < count && asleep[0] -> asleep[0] = false; woken++
+    :: woken < count && asleep[1] -> asleep[1] = false; woken++
 #if WAITERS > 2
-        :: woken < count && asleep[2] -> asleep[2] = false; woken++
+    :: woken < count && asleep[2] -> asleep[2] = false; woken++
 #endif
-        :: else -> break
-        od
-    }
+    :: else -> break
+    od
 }
 
-/* pipc_word_bump_all */
+/* pipc_word_bump_all: an exchange, a wake-up */
 inline bump_all()
 {
-    word = ((word + STEP) & ~MARKS) & TOP;
-    kernel_wake(WAITERS)
+    word = NEXT;
+    atomic { kernel_wake(WAITERS) }
 }
 
-/* pipc_word_bump. Each turn of its loop is a load of the word, one of `sleepers`, a compare-and-swap. */
+/* pipc_word_bump. A turn of its loop: loads of the word and of `sleepers`, a compare-and-swap. */
 inline bump(count)
 {
     do
-    :: atomic {
+    :: atomic { /* the first load; the compare-and-swap of the next turn brings its own */
+#ifdef OWN_MARK
+           current = (own_mark -> MARKS : 0);
+#else
            current = word;
+#endif
            if
-           :: !(current & MARKS) -> break
+           :: !(current & MARKS) -> goto bumped
            :: else
            fi
        };
        more = (current & ASLEEP) && sleepers > count;
+#if defined(LATE_MARKS) || defined(NO_MARKS) || defined(LATE_COUNT)
+       more = false;
+#endif
+#ifdef OWN_MARK
+       word = word + STEP;
+       own_mark = more;
+       break
+#else
        atomic {
            if
-           :: word != current
-           :: else ->
-               word = (more -> (current + STEP) & TOP : ((current + STEP) & ~MARKS) & TOP);
-               value = word;
-               break
+           :: word == current -> word = (more -> word + STEP : NEXT); break
+           :: else
            fi
        }
+#endif
     od;
     if
     :: (current & ASLEEP) ->
-        kernel_wake(count);
-#ifdef CLEAR
+#if defined(LATE_COUNT)
+        atomic { kernel_wake(count) };
+        if
+        :: sleepers > count -> word = word | MARKS
+        :: else
+        fi
+#elif defined(LATE_MARKS)
+        more = sleepers > count;
+        atomic { kernel_wake(count) };
+        if
+        :: woken == count && more -> word = word | MARKS
+        :: else
+        fi
+#elif defined(NO_MARKS)
+        atomic { kernel_wake(count) }
+#else
         atomic {
+            many = count;
+#ifndef NO_RECOUNT
             if
-            :: more && woken < count && word == value -> word = ((word + STEP) & ~MARKS) & TOP
+            :: !more && sleepers > count -> many = WAITERS
             :: else
             fi
-        }
+#endif
+        };
+        atomic { kernel_wake(many) };
+        if
+        :: more && woken < count -> bump_all()
+        :: else
+        fi
 #endif
     :: else
     fi;
-    d_step { current = 0; more = false; value = 0; woken = 0 }
+bumped:
+    atomic { current = 0; more = false; woken = 0; many = 0 }
 }
 
-/* pipc_patience_check: consumes an interrupt. */
-inline check_patience()
+inline announce()
 {
-    atomic {
-        slept = true;
-        if
-        :: interrupts != seen[me] || pending -> pending = false; goto leave
-        :: else
-        fi;
-        if
-        :: leaves > 0 -> leaves--; goto leave
-        :: skip
-        fi
-    }
+#ifdef OWN_MARK
+    announced = word;
+    own_mark = true
+#else
+    atomic { word = word | WATCHED; announced = word & ~MARKS } /* pipc_word_announce */
+#endif
 }
 
+/* It may also end the call, though there is something: the lock's deadline, a buffer that is too small. */
 inline look()
 {
     atomic {
         if
-        :: things[MINE] > 0 -> things[MINE]--; goto done
+        :: things[MINE(me)] > 0 -> things[MINE(me)]--; goto done
+        :: things[MINE(me)] > 0 && leaves > 0 -> leaves--; goto leave
         :: else
         fi
     }
 }
 
+/* pipc_patience_check. An interrupt that it finds it consumes. */
+inline check_interrupts()
+{
+    if
+    :: interrupts != seen[me] || pending -> pending = false; goto leave
+    :: else
+    fi
+}
+
 proctype waiter(byte me)
 {
-    byte announced, value, current, woken;
-    bool slept, more;
+    byte announced, value, current, woken, many;
+    bool slept, more, counted;
     {
         seen[me] = interrupts; /* pipc_patience_begin */
         look();
 again:
-        atomic { announced = word | WATCHED; word = announced } /* pipc_word_announce */
+#ifdef EARLY_CHECK
+        atomic { check_interrupts() };
+#endif
+#ifdef LOOK_FIRST
         look();
-        check_patience(); /* from here on pipc_word_sleep */
-        sleepers++;
+        announce();
+#else
+        announce();
+        look();
+#endif
+        atomic { /* pipc_word_sleep: its first check */
+            slept = true;
+#ifndef EARLY_CHECK
+            check_interrupts();
+#endif
+            if
+            :: leaves > 0 -> leaves--; goto leave
+            :: skip
+            fi
+        };
+        atomic { sleepers++; counted = true };
         atomic { /* mark_asleep */
             if
-            :: ((word ^ announced) & ~MARKS) -> goto awake
-            :: else -> value = ((word + STEP) | MARKS) & TOP; word = value
-            fi
-        }
-        if
-        :: interrupts != seen[me] || pending -> atomic { pending = false; sleepers--; goto leave }
-        :: else
-        fi;
-        atomic { asleep[me] = (word == value) } /* pipc_sleep_on */
+            :: (word & ~MARKS) != announced -> goto awake
+            :: else
+            fi;
+#ifndef OWN_MARK
+            word = word | MARKS;
+#endif
+            value = word
+        };
+#ifndef EARLY_CHECK
+        atomic { check_interrupts() };
+#endif
+        atomic { /* pipc_sleep_on */
+            asleep[me] = (word == value);
+            announced = 0;
+            value = 0
+        };
 end_asleep:
         if
         :: !asleep[me]
-        :: atomic { asleep[me] && leaves > 0 -> asleep[me] = false }
-#ifdef SLICES
-        :: atomic { timeout && asleep[me] && things[MINE] > 0 -> asleep[me] = false }
-#endif
+        :: atomic { asleep[me] && leaves > 0 -> asleep[me] = false } /* a deadline: found out above */
         fi;
 awake:
-        atomic { sleepers--; value = 0; announced = 0 }; /* leave_sleepers */
+        atomic { sleepers--; counted = false; announced = 0 }; /* leave_sleepers */
         goto again;
 leave:
-#ifndef PICKY
+        atomic {
+            if
+            :: counted -> sleepers--; counted = false
+            :: else
+            fi
+        };
+#if !defined(PICKY) && !defined(NO_PASS_ON)
         if
         :: slept -> bump(1)
         :: else
@@ -199,22 +262,29 @@ done:
     } MORTAL
 }
 
+inline change()
+{
+    things[MINE((me - WAITERS) % WAITERS)]++
+}
+
 proctype changer(byte me)
 {
+    byte current, woken, many, left = CHANGES;
     bool more;
-    byte value, current, woken, left = CHANGES;
     {
         do
         :: left > 0 ->
-            atomic {
-                left--;
-#ifdef PICKY
-                things[(me - WAITERS) % WAITERS]++
+#ifdef PLAIN_STORE /* x86: the store waits in the store buffer, the load of the marks overtakes it */
+            atomic { left--; current = word };
+            change();
+            if
+            :: (current & MARKS) -> bump(COUNT)
+            :: else
+            fi
 #else
-                things[0]++
-#endif
-            };
+            atomic { left--; change() };
             bump(COUNT)
+#endif
         :: else -> break
         od
     } MORTAL
@@ -243,22 +313,24 @@ proctype killer()
             if
             :: victim < WAITERS -> asleep[victim] = false
             :: else
-            fi
+            fi;
+            victim = 0
         }
     :: break
     od
 }
 
-#define STRANDED(i) (asleep[i] && (things[MINE_OF(i)] > 0 || interrupts != seen[i] || pending))
-#ifdef PICKY
-#define MINE_OF(i) i
+#define STRANDED(i) (asleep[i] && (things[MINE(i)] > 0 || interrupts != seen[i] || pending))
+#ifdef SLICES
+#define LATE(i) asleep[i] = false /* the slice ends */
 #else
-#define MINE_OF(i) 0
+#define LATE(i) assert(!STRANDED(i))
 #endif
 
 init
 {
-    byte i;
+    byte i, current, woken, many;
+    bool more;
     atomic {
         for (i : 0 .. WAITERS - 1) { run waiter(i) }
         for (i : WAITERS .. WAITERS + CHANGERS - 1) { run changer(i) }
@@ -268,11 +340,23 @@ init
 #if KILLS
         run killer()
 #endif
+        i = 0
     }
 end:
-    timeout;
-    assert(!STRANDED(0) && !STRANDED(1));
+    do
+    :: timeout ->
+        if
+        :: STRANDED(0) -> LATE(0)
+        :: STRANDED(1) -> LATE(1)
 #if WAITERS > 2
-    assert(!STRANDED(2))
+        :: STRANDED(2) -> LATE(2)
 #endif
+        :: else -> break
+        fi
+    od;
+    /* A wake-up that found nobody takes the marks down, whatever `sleepers` says. */
+    if
+    :: asleep[0] || asleep[1] || asleep[WAITERS - 1] -> skip
+    :: else -> bump(1); assert(!(word & MARKS))
+    fi
 }
