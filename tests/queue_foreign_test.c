@@ -160,7 +160,7 @@ static void scribbling_crashes_and_hangs_nobody(void)
         pid_t user = test_fork(use_every_call, queue);
         for (unsigned i = 0; i < round % 20; i++)
             scribble(data, bytes - pipc_page(), &random);
-        CHECK_EQUAL(test_wait(user, PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(user, PIPC_SECONDS(30)), 0);
         probe_unmap(object, bytes);
         queue_end(queue, "q");
     }

@@ -128,10 +128,10 @@ static void waiting_peeks_keep_no_message_from_a_receiver(void)
     pid_t receiver = test_fork(receive_patiently, queue);
     test_await_sleep(receiver);
     REQUIRE_OK(queue_send(queue, 1, 0, 1, 8, PIPC_NOWAIT));
-    CHECK_EQUAL(test_wait(receiver, PIPC_SECONDS(10)), 0);
+    CHECK_EQUAL(test_wait(receiver, PIPC_SECONDS(30)), 0);
     REQUIRE_OK(queue_send(queue, 1, 0, 2, 8, PIPC_NOWAIT));
     for (unsigned i = 0; i < 4; i++)
-        CHECK_EQUAL(test_wait(peekers[i], PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(peekers[i], PIPC_SECONDS(30)), 0);
     queue_expect(queue, pipc_any(), 2);
     queue_end(queue, "q");
 }
@@ -184,7 +184,7 @@ static void purge_wakes_blocked_senders(void)
     }
     CHECK_OK(pipc_queue_purge(queue, NULL));
     for (unsigned i = 0; i < 4; i++)
-        CHECK_EQUAL(test_wait(senders[i], PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(senders[i], PIPC_SECONDS(30)), 0);
     for (unsigned i = 0; i < 4; i++)
         queue_expect(queue, pipc_any(), 50);
     queue_end(queue, "q");

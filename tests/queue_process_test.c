@@ -54,7 +54,7 @@ static int send_in_grandchild(void *argument)
 static int fork_once_more(void *argument)
 {
     REQUIRE_OK(queue_send(argument, 1, 0, 30, 8, PIPC_SECONDS(10)));
-    return test_wait(test_fork(send_in_grandchild, argument), PIPC_SECONDS(10));
+    return test_wait(test_fork(send_in_grandchild, argument), PIPC_SECONDS(30));
 }
 
 static void handle_works_in_a_grandchild(void)

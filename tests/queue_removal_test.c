@@ -120,7 +120,7 @@ static void removal_wakes_8_waiters_and_the_name_works_anew_at_once(void)
         pipc_queue *queue = queue_make("q", 4, 64);
         REQUIRE_OK(queue_send(queue, 3, 0, 1, 64, PIPC_NOWAIT));
         for (unsigned i = 0; i < CROWD; i++)
-            CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(10)), PIPC_E_REMOVED);
+            CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(30)), PIPC_E_REMOVED);
         check_removed(old);
         CHECK_EQUAL(queue_info(queue).messages, 1);
         CHECK_OK(pipc_queue_close(old));
@@ -140,7 +140,7 @@ static void removal_wakes_receivers_of_an_empty_queue(void)
         test_await_sleep(children[i]);
     REQUIRE_OK(pipc_queue_remove(test_name("q")));
     for (unsigned i = 0; i < CROWD; i++)
-        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(10)), PIPC_E_REMOVED);
+        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(30)), PIPC_E_REMOVED);
     CHECK_OK(pipc_queue_close(queue));
 }
 
@@ -197,19 +197,25 @@ static void exactly_one_of_racing_removers_succeeds(void)
     CHECK_EQUAL(atomic_load(&race->other), 0);
 }
 
+/* With all eight at work on one name, a second may pass before one of them gets its turn: then "busy". */
 static int race_to_create_use_and_remove(void *argument)
 {
     struct race *race = argument;
     test_barrier_wait(&race->begin);
     for (uint32_t round = 0; round < race->rounds; round++) {
         pipc_queue *queue = NULL;
-        REQUIRE_OK(pipc_queue_open(&queue, race->name, PIPC_CREATE, &(pipc_queue_options){.max_messages = 4}));
+        int error = pipc_queue_open(&queue, race->name, PIPC_CREATE, &(pipc_queue_options){.max_messages = 4});
+        if (error == PIPC_E_BUSY)
+            continue;
+        REQUIRE_OK(error);
         int sent = send_now(queue, PIPC_NOWAIT), got = receive_now(queue, PIPC_NOWAIT);
         CHECK(sent == 0 || sent == PIPC_E_REMOVED || sent == PIPC_E_FULL || sent == PIPC_E_BUSY);
         CHECK(got == 0 || got == PIPC_E_REMOVED || got == PIPC_E_EMPTY || got == PIPC_E_BUSY);
         int removed = pipc_queue_remove(race->name);
-        CHECK(removed == 0 || removed == PIPC_E_NOT_FOUND);
-        CHECK_ERROR(send_now(queue, PIPC_NOWAIT), REMOVED);
+        CHECK(removed == 0 || removed == PIPC_E_NOT_FOUND || removed == PIPC_E_BUSY);
+        if (removed != PIPC_E_BUSY)
+            CHECK_ERROR(send_now(queue, PIPC_NOWAIT), REMOVED);
+        atomic_fetch_add(&race->removed, removed == 0);
         CHECK_OK(pipc_queue_close(queue));
     }
     return 0;
@@ -225,6 +231,9 @@ static void name_survives_creators_users_and_removers_at_once(void)
         children[i] = test_fork(race_to_create_use_and_remove, race);
     for (unsigned i = 0; i < CROWD; i++)
         CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(50)), 0);
+    CHECK(atomic_load(&race->removed) > race->rounds);
+    int left = pipc_queue_remove(race->name);
+    CHECK(left == 0 || left == PIPC_E_NOT_FOUND);
     queue_end(queue_make("q", 2, 64), "q");
 }
 

@@ -182,38 +182,38 @@ static int purge(void *argument)
 
 static void killed_in_a_plain_send(void)
 {
-    kill_at_instants(&(struct victim){send_small, 64, WAITING, true, false, 60});
+    kill_at_instants(&(struct victim){send_small, 64, WAITING, true, false, 40});
 }
 
 static void killed_in_a_plain_receive(void)
 {
-    kill_at_instants(&(struct victim){receive_first, 64, 0, false, false, 60});
+    kill_at_instants(&(struct victim){receive_first, 64, 0, false, false, 40});
 }
 
 /* The two in front are moved into slots on the way. */
 static void killed_in_a_selective_receive(void)
 {
-    kill_at_instants(&(struct victim){receive_last, 64, 2, false, false, 60});
+    kill_at_instants(&(struct victim){receive_last, 64, 2, false, false, 40});
 }
 
 static void killed_in_a_peek(void)
 {
-    kill_at_instants(&(struct victim){peek_second, 64, WAITING, false, false, 60});
+    kill_at_instants(&(struct victim){peek_second, 64, WAITING, false, false, 40});
 }
 
 static void killed_in_a_purge(void)
 {
-    kill_at_instants(&(struct victim){purge, 64, WAITING, false, true, 60});
+    kill_at_instants(&(struct victim){purge, 64, WAITING, false, true, 40});
 }
 
 static void killed_in_a_send_through_a_slot(void)
 {
-    kill_at_instants(&(struct victim){send_big, 64, WAITING, true, false, 12});
+    kill_at_instants(&(struct victim){send_big, 64, WAITING, true, false, 8});
 }
 
 static void killed_in_a_receive_from_a_slot(void)
 {
-    kill_at_instants(&(struct victim){receive_last, BIG, 2, false, false, 12});
+    kill_at_instants(&(struct victim){receive_last, BIG, 2, false, false, 8});
 }
 
 static const struct test tests[] = {

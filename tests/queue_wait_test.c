@@ -128,7 +128,7 @@ static void message_wakes_a_receiver_whatever_its_timeout(void)
     for (unsigned i = 0; i < 4; i++) {
         pid_t child = start_sleeping(queue, receive_any, timeouts[i]);
         REQUIRE_OK(send_one(queue, PIPC_NOWAIT));
-        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(30)), 0);
     }
     CHECK_EQUAL(queue_info(queue).messages, 0);
     queue_end(queue, "q");
@@ -142,7 +142,7 @@ static void room_wakes_a_sender_whatever_its_timeout(void)
     for (unsigned i = 0; i < 4; i++) {
         pid_t child = start_sleeping(queue, send_one, timeouts[i]);
         REQUIRE_OK(receive_any(queue, PIPC_NOWAIT));
-        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(30)), 0);
         CHECK_EQUAL(queue_info(queue).messages, 1);
     }
     queue_end(queue, "q");
@@ -153,7 +153,7 @@ static void message_wakes_a_waiting_peek(void)
     pipc_queue *queue = queue_make("q", 4, 64);
     pid_t child = start_sleeping(queue, peek_any, PIPC_FOREVER);
     REQUIRE_OK(send_one(queue, PIPC_NOWAIT));
-    CHECK_EQUAL(test_wait(child, PIPC_SECONDS(10)), 0);
+    CHECK_EQUAL(test_wait(child, PIPC_SECONDS(30)), 0);
     CHECK_EQUAL(queue_info(queue).messages, 1);
     queue_end(queue, "q");
 }
@@ -178,7 +178,7 @@ static void needless_wakeups_neither_shorten_nor_lengthen_a_wait(void)
     queue_end(queue, "q");
 }
 
-enum { ROUNDS = 20000 };
+enum { ROUNDS = 5000 };
 
 struct table {
     pipc_queue *to, *back;
@@ -197,7 +197,7 @@ static int return_balls(void *argument)
 }
 
 /* Each wait begins at about the instant of the wake-up: one that is lost costs a slice (40 ms), and
- * if each tenth were lost this would take over a minute. */
+ * if each fourth were lost this would take over a minute. */
 static void no_wakeup_is_lost_in_ping_pong(void)
 {
     struct table table = {.to = queue_make("to", 1, 64), .back = queue_make("back", 1, 64)};
@@ -225,7 +225,7 @@ static void as_many_sleepers_as_messages_all_wake(void)
     for (unsigned i = 0; i < 16; i++)
         REQUIRE_OK(send_one(queue, PIPC_NOWAIT));
     for (unsigned i = 0; i < 16; i++)
-        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(30)), 0);
     CHECK_EQUAL(queue_info(queue).messages, 0);
     queue_end(queue, "q");
 }
@@ -241,7 +241,7 @@ static void as_many_blocked_senders_as_places_all_wake(void)
     for (unsigned i = 0; i < 8; i++)
         REQUIRE_OK(receive_any(queue, PIPC_NOWAIT));
     for (unsigned i = 0; i < 8; i++)
-        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(10)), 0);
+        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(30)), 0);
     CHECK_EQUAL(queue_info(queue).messages, 8);
     queue_end(queue, "q");
 }

@@ -107,7 +107,7 @@ bool test_sleeps(pid_t thread)
 
 bool test_await_sleep(pid_t thread)
 {
-    int64_t deadline = test_now() + PIPC_SECONDS(10);
+    int64_t deadline = test_now() + PIPC_SECONDS(30);
     while (!test_sleeps(thread)) {
         if (test_now() > deadline)
             return CHECK(!"a thread never went to sleep");

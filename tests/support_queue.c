@@ -103,7 +103,7 @@ void queue_check_room(pipc_queue *queue, uint32_t messages, uint64_t size)
 {
     struct queue_got got;
     uint32_t sent = 0, received = 0;
-    while (sent < messages && queue_send(queue, 1, 0, sent, size, PIPC_SECONDS(3)) == 0)
+    while (sent < messages && queue_send(queue, 1, 0, sent, size, PIPC_SECONDS(10)) == 0)
         sent++;
     CHECK_EQUAL(sent, messages);
     CHECK_ERROR(queue_send(queue, 1, 0, sent, size, PIPC_NOWAIT), FULL);

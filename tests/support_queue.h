@@ -37,7 +37,7 @@ int queue_peek(pipc_queue *queue, pipc_selection selection, struct queue_got *go
 /* Receives any message without waiting and checks its number. */
 bool queue_expect(pipc_queue *queue, pipc_selection selection, uint64_t number);
 
-/* Checks that exactly so many messages of this size fit now, waiting at most 3 s for lost places to come back;
+/* Checks that exactly so many messages of this size fit now, waiting at most 10 s for lost places to come back;
  * empties the queue again. */
 void queue_check_room(pipc_queue *queue, uint32_t messages, uint64_t size);
 
