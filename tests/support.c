@@ -183,6 +183,8 @@ static void hand_over_cunit(unsigned already)
 
 static _Noreturn void be_the_test(void)
 {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(runner.pipe[0]);
@@ -219,12 +221,19 @@ static bool take_record(void)
     return record.what != 'E';
 }
 
+static volatile sig_atomic_t told_to_end; /* Ctrl-C and kill leave nothing behind either */
+
+static void note_end(int signal)
+{
+    told_to_end = signal;
+}
+
 /* Reads records until the test says that it ends, dies, or its time is over. */
 static void follow(pid_t test, int64_t deadline)
 {
     int status = 0;
     bool on = true, reaped = false;
-    while (!reaped && test_now() < deadline) {
+    while (!reaped && !told_to_end && test_now() < deadline) {
         struct pollfd ready = {.fd = runner.pipe[0], .events = POLLIN};
         if (on && poll(&ready, 1, 20) > 0) {
             on = take_record();
@@ -235,6 +244,8 @@ static void follow(pid_t test, int64_t deadline)
             test_sleep(200000);
     }
     char sentence[100] = "hung: the watchdog ended it";
+    if (told_to_end)
+        snprintf(sentence, sizeof sentence, "ended by signal %d to the runner", (int)told_to_end);
     if (reaped && WIFSIGNALED(status))
         snprintf(sentence, sizeof sentence, "killed by signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (reaped)
@@ -364,6 +375,8 @@ static void trampoline(void)
     run_current();
     runner.took += test_now();
     tell_result();
+    if (told_to_end)
+        exit(2);
 }
 
 static unsigned add_tests(CU_pSuite suite, size_t count, const char *part)
@@ -409,6 +422,8 @@ int test_main(int argc, char **argv, const char *suite, const struct test *tests
         return list_tests(count);
     enter_private_namespace();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, note_end);
+    signal(SIGTERM, note_end);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED || CU_initialize_registry() != CUE_SUCCESS)
