@@ -7,15 +7,21 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LONGEST_PATH = 300 };
+
+#define MQUEUE_MAGIC 0x19800202ul
 
 static void path_of(char *path, uint32_t kind, const char *name)
 {
@@ -199,6 +205,14 @@ const char *probe_limit_path(enum probe_limit limit)
 
 /* ---- What is left ---- */
 
+static int teller; /* the pipe's end that a child writes names to */
+
+static int visit_only(const char *path)
+{
+    (void)path;
+    return 0;
+}
+
 /* Visits the entries of a directory whose names begin so; removes and tells them unless tell is NULL. */
 static unsigned sweep(const char *directory, const char *beginning, int (*unlink_it)(const char *path),
                       void (*tell)(const char *name))
@@ -219,16 +233,79 @@ static unsigned sweep(const char *directory, const char *beginning, int (*unlink
     return found;
 }
 
+/* The kernel's queues show as files only where their file system is mounted. */
+static bool sees_queues(void)
+{
+    struct statfs facts;
+    return statfs("/dev/mqueue", &facts) == 0 && (unsigned long)facts.f_type == MQUEUE_MAGIC;
+}
+
+static void tell_through_pipe(const char *name)
+{
+    char line[LONGEST_PATH] = "";
+    snprintf(line, sizeof line, "%s", name);
+    if (write(teller, line, sizeof line) < 0)
+        _exit(1);
+}
+
+/* In a child that mounts it for itself, if it may; names come back through the pipe. */
+static _Noreturn void sweep_where_mounted(const char *beginning, bool remove)
+{
+    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("mqueue", "/dev/mqueue", "mqueue", 0, NULL) == 0)
+        sweep("/dev/mqueue", beginning, remove ? mq_unlink : visit_only, tell_through_pipe);
+    _exit(0);
+}
+
+static unsigned sweep_unseen(const char *beginning, void (*tell)(const char *name))
+{
+    char line[LONGEST_PATH];
+    int ends[2];
+    unsigned found = 0;
+    if (pipe(ends) < 0)
+        return 0;
+    pid_t child = fork();
+    if (child == 0) {
+        teller = ends[1];
+        sweep_where_mounted(beginning, tell != NULL);
+    }
+    close(ends[1]);
+    for (; read(ends[0], line, sizeof line) == (ssize_t)sizeof line; found++)
+        if (tell)
+            tell(line);
+    close(ends[0]);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    return found;
+}
+
+static unsigned sweep_queues(const char *beginning, void (*tell)(const char *name))
+{
+    if (sees_queues())
+        return sweep("/dev/mqueue", beginning, mq_unlink, tell);
+    return sweep_unseen(beginning, tell);
+}
+
+/* A file that is left takes its kernel queue with it, where that cannot be found by its name. */
+static int unlink_with_queue(const char *path)
+{
+    char queue[LONGEST_PATH];
+    const char *beginning = "/pipc.queue.";
+    if (strncmp(path, beginning, strlen(beginning)) == 0 && queue_path(queue, path + strlen(beginning)))
+        mq_unlink(queue);
+    return shm_unlink(path);
+}
+
 static unsigned sweep_all(const char *prefix, void (*tell)(const char *name))
 {
     char beginning[LONGEST_PATH];
     unsigned found = 0;
     for (uint32_t kind = PIPC_KIND_QUEUE; kind <= PIPC_KIND_SHM; kind++) {
         path_of(beginning, kind, prefix);
-        found += sweep("/dev/shm", beginning + 1, shm_unlink, tell);
+        found += sweep("/dev/shm", beginning + 1, unlink_with_queue, tell);
     }
     snprintf(beginning, sizeof beginning, "pipc.%s", prefix);
-    return found + sweep("/dev/mqueue", beginning, mq_unlink, tell);
+    return found + sweep_queues(beginning, tell);
 }
 
 unsigned probe_count(const char *prefix)
@@ -243,5 +320,5 @@ unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *nam
 
 unsigned probe_remove_everything(void (*tell)(const char *name))
 {
-    return sweep("/dev/shm", "", shm_unlink, tell) + sweep("/dev/mqueue", "", mq_unlink, tell);
+    return sweep("/dev/shm", "", shm_unlink, tell) + sweep_queues("", tell);
 }

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { KEYS = 4, LONGEST_TEXT = 65536 };
+enum { KEYS = 8, LONGEST_TEXT = 65536 };
 
 static key_t key_of(uint32_t kind, const char *name, uint32_t i)
 {

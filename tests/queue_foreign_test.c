@@ -19,7 +19,7 @@ static void place_of_a_stolen_message_comes_back(void)
             REQUIRE(probe_queue_steal(test_name("q")));
         for (uint64_t i = stolen; i < 3; i++)
             queue_expect(queue, pipc_any(), i);
-        CHECK_ERROR(queue_receive(queue, pipc_any(), &got, PIPC_SECONDS(2)), TIMEOUT);
+        CHECK_ERROR(queue_receive(queue, pipc_any(), &got, PIPC_MS(100)), TIMEOUT);
         queue_check_room(queue, 3, 64);
         CHECK_EQUAL(queue_info(queue).messages, 0);
         queue_end(queue, "q");

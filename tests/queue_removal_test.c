@@ -204,7 +204,8 @@ static int race_to_create_use_and_remove(void *argument)
     test_barrier_wait(&race->begin);
     for (uint32_t round = 0; round < race->rounds; round++) {
         pipc_queue *queue = NULL;
-        int error = pipc_queue_open(&queue, race->name, PIPC_CREATE, &(pipc_queue_options){.max_messages = 4});
+        int error =
+            pipc_queue_open(&queue, race->name, PIPC_CREATE, &(pipc_queue_options){.max_messages = 4, .max_size = 64});
         if (error == PIPC_E_BUSY)
             continue;
         REQUIRE_OK(error);
