@@ -205,6 +205,8 @@ static int with_purse_of(void *argument)
 static int with_empty_purse(void *argument)
 {
     (void)argument;
+    struct rlimit before;
+    REQUIRE(getrlimit(RLIMIT_MSGQUEUE, &before) == 0);
     drop_privilege_over_limits();
     set_limit(RLIMIT_MSGQUEUE, 0);
     pipc_queue *queue = (pipc_queue *)1;
@@ -214,7 +216,7 @@ static int with_empty_purse(void *argument)
         CHECK(queue == NULL);
         names_limit("RLIMIT_MSGQUEUE");
         CHECK_EQUAL(probe_count(test_prefix()), 0);
-        set_limit(RLIMIT_MSGQUEUE, 400000);
+        set_limit(RLIMIT_MSGQUEUE, before.rlim_cur);
         REQUIRE_OK(pipc_queue_open(&queue, test_name("broke"), PIPC_CREATE, NULL));
     } else {
         REQUIRE_OK(error);
