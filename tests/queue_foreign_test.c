@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/slot.h"
 #include "probe.h"
 
 /* ---- The kernel's queue ---- */
@@ -67,6 +68,35 @@ static void foreign_messages_are_dropped(void)
     CHECK_ERROR(queue_receive(queue, pipc_any(), &got, PIPC_MS(50)), TIMEOUT);
     queue_check_room(queue, 3, 64);
     queue_end(queue, "q");
+}
+
+/* A forger knows everything but one thing: each alone must give it away, and the true message stays whole. */
+static void forged_messages_are_dropped(void)
+{
+    enum { TRUE, NONCE, TICKET, GENERATION, SLOT, LENGTH, TYPE, PRIORITY, KINDS };
+    for (unsigned kind = NONCE; kind < KINDS; kind++) {
+        pipc_queue *queue = queue_make("q", 3, 64);
+        struct {
+            struct pipc_envelope envelope;
+            unsigned char body[8];
+        } forged = {.body = "forged"};
+        REQUIRE_OK(queue_send(queue, 1, 0, 77, 8, PIPC_NOWAIT));
+        uint32_t slot = 0;
+        while (slot < 2 && pipc_word_state(atomic_load(&queue->words[slot])) != PIPC_SLOT_SENT)
+            slot++;
+        forged.envelope = (struct pipc_envelope){
+            .nonce = queue->nonce + (kind == NONCE),
+            .ticket = atomic_load(&queue->slots[slot].ticket) + (kind == TICKET),
+            .slot = kind == SLOT ? queue->max_messages : slot,
+            .type = kind == TYPE ? 0 : 1,
+            .length = kind == LENGTH ? 7 : 8,
+            .generation = (uint16_t)(pipc_word_generation(atomic_load(&queue->words[slot])) + (kind == GENERATION)),
+            .priority = kind == PRIORITY ? 32 : 31};
+        REQUIRE(probe_queue_inject(test_name("q"), &forged, sizeof forged.envelope + 8, 31));
+        queue_expect(queue, pipc_any(), 77);
+        queue_check_room(queue, 3, 64);
+        queue_end(queue, "q");
+    }
 }
 
 /* As many foreign messages as the kernel's queue takes: sends find another way; receives may say "damaged" while
@@ -170,6 +200,7 @@ static const struct test tests[] = {
     {"G5", "place_of_a_stolen_message_comes_back", place_of_a_stolen_message_comes_back, 0},
     {"G5", "blocked_sender_gets_the_place_of_a_stolen_message", blocked_sender_gets_the_place_of_a_stolen_message, 0},
     {"G6", "foreign_messages_are_dropped", foreign_messages_are_dropped, 0},
+    {"G6", "forged_messages_are_dropped", forged_messages_are_dropped, 0},
     {"G6", "kernel_queue_full_of_foreign_messages_stops_nobody", kernel_queue_full_of_foreign_messages_stops_nobody, 0},
     {"G6", "kernel_queue_removed_behind_our_back_is_damage_and_no_hang",
      kernel_queue_removed_behind_our_back_is_damage_and_no_hang, 0},

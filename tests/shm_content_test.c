@@ -342,7 +342,25 @@ static void removed_for_ever(void)
     CHECK_OK(pipc_shm_close(old));
 }
 
+/* One that was mapped beside another is gone when it is unmapped. */
+static void a_second_mapping_faults_once_it_is_unmapped(void)
+{
+    const char *name = test_name("second");
+    pipc_shm *shm;
+    void *first, *second;
+    REQUIRE_OK(pipc_shm_open(&shm, name, PIPC_CREATE, &(pipc_shm_options){.size = 10000}));
+    REQUIRE_OK(pipc_shm_map(shm, READ_WRITE, &first));
+    REQUIRE_OK(pipc_shm_map(shm, READ_WRITE, &second));
+    CHECK_EQUAL(touched((struct touch){.address = second}), 0);
+    CHECK_OK(pipc_shm_unmap(shm, second));
+    CHECK(touched((struct touch){.address = second}) != 0);
+    CHECK_EQUAL(touched((struct touch){.address = first}), 0);
+    CHECK_OK(pipc_shm_close(shm));
+    CHECK_OK(pipc_shm_remove(name));
+}
+
 static const struct test tests[] = {
+    {"M3", "a_second_mapping_faults_once_it_is_unmapped", a_second_mapping_faults_once_it_is_unmapped, 0},
     {"M2", "new_memory_is_zero_filled_and_has_its_exact_size", new_memory_is_zero_filled_and_has_its_exact_size, 0},
     {"M1 M5", "opening_tells_the_size", opening_tells_the_size, 0},
     {"M3", "processes_see_each_others_bytes", processes_see_each_others_bytes, 0},

@@ -1,0 +1,187 @@
+/* Wake-ups: a sleeper is woken at once, not found awake at the end of its slice (Q7). And a send that finds the
+ * lock held gives its place back. */
+#include "support_queue.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "core/control.h"
+
+enum { ROUNDS = 12 };
+
+/* What a sleeper and its waker share. */
+struct wakeup {
+    pipc_queue *queue;
+    test_body *sleeper;
+    void (*wake)(pipc_queue *queue);
+    void (*restore)(pipc_queue *queue);
+    _Atomic int64_t began, woken;
+};
+
+static int sleep_once(void *argument)
+{
+    struct wakeup *wakeup = argument;
+    int error = wakeup->sleeper(wakeup->queue);
+    atomic_store(&wakeup->woken, test_now());
+    return error;
+}
+
+/* Without a wake-up each of the sleepers would sleep to the end of its slice, which has just begun when it is
+ * woken. So even on a busy machine the quickest of a dozen tells. */
+static void quickest_is_quicker_than_a_slice(struct wakeup *wakeup)
+{
+    int64_t quickest = INT64_MAX;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        pid_t child = test_fork(sleep_once, wakeup);
+        REQUIRE(test_await_sleep(child));
+        atomic_store(&wakeup->began, test_now());
+        wakeup->wake(wakeup->queue);
+        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(30)), 0);
+        int64_t took = atomic_load(&wakeup->woken) - atomic_load(&wakeup->began);
+        quickest = took < quickest ? took : quickest;
+        if (wakeup->restore)
+            wakeup->restore(wakeup->queue);
+    }
+    CHECK(quickest < PIPC_SLICE / 4);
+}
+
+static int receive_any(void *queue)
+{
+    struct queue_got got;
+    return queue_receive(queue, pipc_any(), &got, PIPC_SECONDS(20));
+}
+
+static int receive_exactly(void *queue)
+{
+    struct queue_got got;
+    return queue_receive(queue, pipc_exactly(1), &got, PIPC_SECONDS(20));
+}
+
+static int peek_any(void *queue)
+{
+    struct queue_got got;
+    return queue_peek(queue, pipc_any(), &got, PIPC_SECONDS(20));
+}
+
+static int send_one(void *queue)
+{
+    return queue_send(queue, 1, 0, 1, 8, PIPC_SECONDS(20));
+}
+
+static void do_send(pipc_queue *queue)
+{
+    CHECK_OK(queue_send(queue, 1, 0, 1, 8, PIPC_NOWAIT));
+}
+
+static void do_send_beyond_the_kernel(pipc_queue *queue)
+{
+    CHECK_OK(queue_send(queue, 1, 0, 1, 20000, PIPC_NOWAIT));
+}
+
+static void do_receive(pipc_queue *queue)
+{
+    struct queue_got got;
+    CHECK_OK(queue_receive(queue, pipc_any(), &got, PIPC_NOWAIT));
+}
+
+static void do_purge(pipc_queue *queue)
+{
+    CHECK_OK(pipc_queue_purge(queue, NULL));
+}
+
+static void check_wakeup(test_body *sleeper, void (*wake)(pipc_queue *), void (*restore)(pipc_queue *), bool full)
+{
+    struct wakeup *wakeup = test_shared(sizeof *wakeup);
+    *wakeup = (struct wakeup){.queue = queue_make("q", 1, 20000), .sleeper = sleeper, .wake = wake, .restore = restore};
+    if (full)
+        do_send(wakeup->queue);
+    quickest_is_quicker_than_a_slice(wakeup);
+    queue_end(wakeup->queue, "q");
+}
+
+static void send_wakes_a_receiver_at_once(void)
+{
+    check_wakeup(receive_any, do_send, NULL, false);
+    check_wakeup(receive_any, do_send_beyond_the_kernel, NULL, false);
+}
+
+static void send_wakes_a_selective_receiver_at_once(void)
+{
+    check_wakeup(receive_exactly, do_send, NULL, false);
+    check_wakeup(receive_exactly, do_send_beyond_the_kernel, NULL, false);
+}
+
+static void send_wakes_a_peek_at_once(void)
+{
+    check_wakeup(peek_any, do_send, do_receive, false);
+}
+
+static void receive_wakes_a_sender_at_once(void)
+{
+    check_wakeup(send_one, do_receive, NULL, true);
+}
+
+static void purge_wakes_a_sender_at_once(void)
+{
+    check_wakeup(send_one, do_purge, NULL, true);
+}
+
+/* ---- the lock is held ---- */
+
+struct held {
+    pipc_queue *queue;
+    _Atomic uint32_t locked, tried, leave;
+};
+
+static int hold_the_lock(void *argument)
+{
+    struct held *held = argument;
+    struct pipc_patience patience;
+    pipc_patience_begin(&patience, PIPC_FOREVER, NULL, NULL);
+    REQUIRE_EQUAL(pipc_lock_take(&held->queue->control->lock, pipc_queue_self(held->queue),
+                                 pipc_queue_namespace(held->queue), &patience),
+                  0);
+    atomic_store(&held->locked, 1);
+    raise(SIGSTOP);
+    return 0;
+}
+
+/* Messages that need the lock, because they go through slots; and it lives on, so nobody repairs after it. */
+static int send_in_vain(void *argument)
+{
+    struct held *held = argument;
+    for (unsigned i = 0; i < 5; i++) {
+        CHECK_ERROR(queue_send(held->queue, 1, 0, i, 20000, PIPC_NOWAIT), BUSY);
+        CHECK_ERROR(queue_send(held->queue, 1, 0, i, 20000, PIPC_MS(5)), TIMEOUT);
+    }
+    atomic_store(&held->tried, 1);
+    REQUIRE(test_await(&held->leave, 1));
+    return 0;
+}
+
+static void send_that_finds_the_lock_held_gives_its_place_back(void)
+{
+    struct held *held = test_shared(sizeof *held);
+    held->queue = queue_make("q", 2, 20000);
+    pid_t holder = test_fork(hold_the_lock, held);
+    REQUIRE(test_await(&held->locked, 1));
+    pid_t sender = test_fork(send_in_vain, held);
+    REQUIRE(test_await(&held->tried, 1));
+    test_kill(holder);
+    queue_check_room(held->queue, 2, 20000);
+    atomic_store(&held->leave, 1);
+    CHECK_EQUAL(test_wait(sender, PIPC_SECONDS(30)), 0);
+    queue_end(held->queue, "q");
+}
+
+static const struct test tests[] = {
+    {"Q7", "send_wakes_a_receiver_at_once", send_wakes_a_receiver_at_once, 0},
+    {"Q6 Q7", "send_wakes_a_selective_receiver_at_once", send_wakes_a_selective_receiver_at_once, 0},
+    {"Q7 Q15", "send_wakes_a_peek_at_once", send_wakes_a_peek_at_once, 0},
+    {"Q7 Q9", "receive_wakes_a_sender_at_once", receive_wakes_a_sender_at_once, 0},
+    {"Q7 Q15", "purge_wakes_a_sender_at_once", purge_wakes_a_sender_at_once, 0},
+    {"Q7 Q9", "send_that_finds_the_lock_held_gives_its_place_back", send_that_finds_the_lock_held_gives_its_place_back,
+     0},
+};
+
+TEST_MAIN("queue_wakeup", tests)
