@@ -55,6 +55,17 @@ static void higher_priority_comes_first(void)
     }
 }
 
+/* So few that all wait in the kernel's queue: it has to know their priorities. */
+static void higher_priority_comes_first_in_the_kernels_queue(void)
+{
+    pipc_queue *queue = queue_make("q", 5, 64);
+    for (unsigned i = 0; i < 5; i++)
+        REQUIRE_OK(queue_send(queue, 1, i * 7, i, 8, PIPC_NOWAIT));
+    for (unsigned i = 5; i-- > 0;)
+        queue_expect(queue, pipc_any(), i);
+    queue_end(queue, "q");
+}
+
 /* The low ones fill the kernel's queue and lie in slots; the high one must still come first. */
 static void high_priority_overtakes_lower_ones_in_slots(void)
 {
@@ -143,6 +154,7 @@ static void order_holds_when_slots_are_used_again(void)
 static const struct test tests[] = {
     {"Q5", "first_in_comes_first_out", first_in_comes_first_out, 0},
     {"Q5", "higher_priority_comes_first", higher_priority_comes_first, 0},
+    {"Q5", "higher_priority_comes_first_in_the_kernels_queue", higher_priority_comes_first_in_the_kernels_queue, 0},
     {"Q5", "high_priority_overtakes_lower_ones_in_slots", high_priority_overtakes_lower_ones_in_slots, 0},
     {"Q5", "low_priority_waits_behind_all_others", low_priority_waits_behind_all_others, 0},
     {"Q5 Q6", "selective_receive_keeps_the_order_of_the_rest", selective_receive_keeps_the_order_of_the_rest, 0},
