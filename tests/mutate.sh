@@ -50,9 +50,9 @@ reds() # patch: its tests, one a line
 
 # ---- one backend ----
 
-fetch() # backend: a fresh copy of the tree, without what nobody builds from
+fetch() # backend: a fresh copy of the tree, without what nobody builds from; an old build knows the last break
 {
-    rm -rf -- "${work:?}/$1/tree"
+    rm -rf -- "${work:?}/$1/tree" "${work:?}/$1/build"
     mkdir -p -- "$work/$1/tree"
     (cd -- "$root" && for part in CMakeLists.txt cmake core backend_sysv backend_posix include tests doxygen; do
         cp -Rp -- "$part" "$work/$1/tree/"
