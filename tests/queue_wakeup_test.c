@@ -1,11 +1,11 @@
-/* Wake-ups: a sleeper is woken at once, not found awake at the end of its slice (Q7). And a send that finds the
- * lock held gives its place back. */
+/* What callers owe each other, brought about step by step with the library's own inner functions: a sleeper is
+ * woken at once, not found awake at the end of its slice; a place that was reserved in vain comes back. */
 #include "support_queue.h"
 
 #include <signal.h>
 #include <unistd.h>
 
-#include "core/control.h"
+#include "core/slot.h"
 
 enum { ROUNDS = 12 };
 
@@ -174,6 +174,33 @@ static void send_that_finds_the_lock_held_gives_its_place_back(void)
     queue_end(held->queue, "q");
 }
 
+static int reserve_and_die(void *queue)
+{
+    uint32_t slot;
+    uint64_t word;
+    REQUIRE_EQUAL(pipc_slot_reserve(queue, &slot, &word), 0);
+    return 0;
+}
+
+/* Nobody receives: senders have to help themselves. */
+static void place_reserved_by_a_dead_sender_goes_to_the_next(void)
+{
+    for (unsigned dead = 1; dead <= 3; dead++) {
+        pipc_queue *queue = queue_make("q", 3, 64);
+        pipc_queue *sender = queue_join("q", PIPC_SEND);
+        for (unsigned i = 0; i < dead; i++)
+            REQUIRE_EQUAL(test_wait(test_fork(reserve_and_die, queue), PIPC_SECONDS(30)), 0);
+        for (uint64_t i = 0; i < 3; i++)
+            CHECK_OK(queue_send(sender, 1, 0, i, 8, PIPC_SECONDS(20)));
+        CHECK_ERROR(queue_send(sender, 1, 0, 3, 8, PIPC_MS(300)), TIMEOUT);
+        CHECK_EQUAL(queue_info(queue).messages, 3);
+        CHECK_OK(pipc_queue_close(sender));
+        for (uint64_t i = 0; i < 3; i++)
+            queue_expect(queue, pipc_any(), i);
+        queue_end(queue, "q");
+    }
+}
+
 static const struct test tests[] = {
     {"Q7", "send_wakes_a_receiver_at_once", send_wakes_a_receiver_at_once, 0},
     {"Q6 Q7", "send_wakes_a_selective_receiver_at_once", send_wakes_a_selective_receiver_at_once, 0},
@@ -182,6 +209,7 @@ static const struct test tests[] = {
     {"Q7 Q15", "purge_wakes_a_sender_at_once", purge_wakes_a_sender_at_once, 0},
     {"Q7 Q9", "send_that_finds_the_lock_held_gives_its_place_back", send_that_finds_the_lock_held_gives_its_place_back,
      0},
+    {"G2 G5", "place_reserved_by_a_dead_sender_goes_to_the_next", place_reserved_by_a_dead_sender_goes_to_the_next, 0},
 };
 
 TEST_MAIN("queue_wakeup", tests)

@@ -53,8 +53,15 @@ inline kernel_wake_one()
     }
 }
 
+/* The dead are inside no more. */
 inline enter()
 {
+    for (i : 0 .. PROCESSES - 1) {
+        if
+        :: killed[i] -> inside = inside & ~(1 << i)
+        :: else
+        fi
+    }
     inside = inside | (1 << me);
     assert(inside == (1 << me))
 }
@@ -69,9 +76,10 @@ inline give_up()
 
 proctype process(byte me)
 {
-    byte seen, left = ROUNDS;
+    byte seen, i, left = ROUNDS;
     bool out, woken;
     {
+        skip;
 round:
         atomic {
             if
@@ -133,11 +141,10 @@ slowly:
         atomic {
             if
 #ifdef STEAL_UNSEEN
-            :: true -> word = SELF | WAITERS; inside = 0; enter()
+            :: true -> word = SELF | WAITERS; enter()
 #else
             :: word == seen ->
                 word = SELF | WAITERS;
-                inside = inside & ~(1 << (OWNER(seen) - 1)); /* it is dead */
                 enter()
             :: else -> goto slowly
 #endif
@@ -146,7 +153,8 @@ slowly:
 critical:
         inside = inside & ~(1 << me);
 #ifdef GIVE_BY_STORE
-        atomic { seen = word; word = 0 };
+        seen = word;
+        word = 0;
         if
         :: seen & WAITERS -> kernel_wake_one()
         :: else
