@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "core/slot.h"
+#include "core/claim.h"
 
 enum { ROUNDS = 12 };
 
@@ -201,6 +201,33 @@ static void place_reserved_by_a_dead_sender_goes_to_the_next(void)
     }
 }
 
+static int claim_and_die(void *queue)
+{
+    struct pipc_patience patience;
+    struct pipc_claimed claimed;
+    uint64_t pulls = 0;
+    pipc_patience_begin(&patience, PIPC_FOREVER, NULL, NULL);
+    REQUIRE_OK(pipc_queue_lock(queue, &patience)); /* the second finds the first one dead */
+    REQUIRE_EQUAL(pipc_claim_next(queue, &claimed, &pulls), 0);
+    return 0;
+}
+
+/* It died with the lock, and a message that was neither in the kernel's queue nor in a slot any more. */
+static void message_in_the_hands_of_a_dead_receiver_is_rescued(void)
+{
+    pipc_queue *queue = queue_make("q", 3, 64);
+    for (uint64_t i = 0; i < 3; i++)
+        REQUIRE_OK(queue_send(queue, 1, 0, i, 40, PIPC_NOWAIT));
+    for (unsigned deaths = 0; deaths < 2; deaths++)
+        REQUIRE_EQUAL(test_wait(test_fork(claim_and_die, queue), PIPC_SECONDS(30)), 0);
+    struct queue_got got;
+    for (uint64_t i = 0; i < 3; i++)
+        if (CHECK_OK(queue_receive(queue, pipc_any(), &got, PIPC_SECONDS(20))))
+            CHECK_EQUAL(got.number, i);
+    queue_check_room(queue, 3, 64);
+    queue_end(queue, "q");
+}
+
 static const struct test tests[] = {
     {"Q7", "send_wakes_a_receiver_at_once", send_wakes_a_receiver_at_once, 0},
     {"Q6 Q7", "send_wakes_a_selective_receiver_at_once", send_wakes_a_selective_receiver_at_once, 0},
@@ -210,6 +237,8 @@ static const struct test tests[] = {
     {"Q7 Q9", "send_that_finds_the_lock_held_gives_its_place_back", send_that_finds_the_lock_held_gives_its_place_back,
      0},
     {"G2 G5", "place_reserved_by_a_dead_sender_goes_to_the_next", place_reserved_by_a_dead_sender_goes_to_the_next, 0},
+    {"G1 G3", "message_in_the_hands_of_a_dead_receiver_is_rescued", message_in_the_hands_of_a_dead_receiver_is_rescued,
+     0},
 };
 
 TEST_MAIN("queue_wakeup", tests)
