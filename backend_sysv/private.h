@@ -1,6 +1,6 @@
 /* What the files of this backend share with each other. System V. */
-#ifndef PIPC_BACKEND_PRIVATE_H
-#define PIPC_BACKEND_PRIVATE_H
+#ifndef PIPC_PRIVATE_H
+#define PIPC_PRIVATE_H
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* IPC_INFO, struct shminfo, struct msginfo */
