@@ -209,10 +209,12 @@ static void play(struct game *game)
         REQUIRE_OK(pipc_event_wait(&game->pong, round - 1, NULL, PIPC_SECONDS(20)));
         if (test_now() - began > PIPC_MS(30))
             game->slow++;
+        /* The slice mends a lost wake-up: it shows as a round of 40 ms. A busy machine makes a few slow, not one in
+         * twenty. */
+        REQUIRE(game->slow < 30 || game->slow < round / 20);
     }
 }
 
-/* A lost wake-up is mended by the slice: it shows as a round of 40 ms. */
 static void no_wake_up_is_lost_between_processes(void)
 {
     struct game *game = test_shared(sizeof *game);
@@ -220,7 +222,6 @@ static void no_wake_up_is_lost_between_processes(void)
     pid_t child = test_fork(answer_each, game);
     play(game);
     CHECK_EQUAL(test_wait(child, PIPC_SECONDS(10)), 0);
-    CHECK(game->slow < 30);
 }
 
 /* Several set and several wait: every value is the last word, all get there. */
