@@ -146,7 +146,7 @@ static void sleepers_end(int wake)
     CHECK_OK(pipc_event_set(waiter.event, 1, wake));
     for (unsigned i = 0; i < SLEEPERS; i++)
         CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(25)), 0);
-    CHECK(test_now() - began < PIPC_SECONDS(1));
+    CHECK(test_now() - began < PIPC_SECONDS(10));
 }
 
 static void wake_all_ends_every_wait(void)
@@ -401,7 +401,7 @@ static void killed_waiters_take_no_wake_up_away(void)
         int64_t began = test_now();
         CHECK_OK(pipc_event_set(waiter.event, 1, PIPC_WAKE_ONE));
         CHECK_EQUAL(test_wait(other, PIPC_SECONDS(25)), 0);
-        CHECK(test_now() - began < PIPC_MS(500));
+        CHECK(test_now() - began < PIPC_SECONDS(10));
         test_kill(doomed);
     }
 }
