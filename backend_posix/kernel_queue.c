@@ -88,8 +88,10 @@ static mqd_t make(struct pipc_object *object, uint32_t depth, uint32_t size, uin
         object->queue_label = pipc_random();
         atomic_signal_fence(memory_order_seq_cst);
         path_of(path, object->name, object->queue_label);
+        PIPC_POINT("kernel queue: label told, not made");
         mq = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, (mode_t)mode, &shape);
     } while (mq == (mqd_t)-1 && (errno == EEXIST || errno == EINTR));
+    PIPC_POINT("kernel queue: made, mode not settled");
     if (mq == (mqd_t)-1)
         object->queue_label = 0;
     return mq;

@@ -108,6 +108,7 @@ int pipc_name_lock(struct pipc_be_memory *memory)
     if (memory->lock < 0)
         return errno == ENOENT ? 0 : -1;
     replace_note(0, memory->lock + 1);
+    PIPC_POINT("names: lock opened, not locked");
     if (before != atomic_load(&forks) || !is_same_file(memory->fd, memory->lock))
         return 0;
     if (set_lock(memory->lock, F_WRLCK, BUILD_BYTE) == 0)
@@ -179,6 +180,7 @@ void pipc_name_leave(struct pipc_be_memory *memory)
 {
     unmap(memory);
     pipc_name_unlock(memory);
+    PIPC_POINT("names: unlocked, file open");
     if (memory->fd >= 0)
         close(memory->fd);
     memory->fd = -1;

@@ -42,6 +42,7 @@ int pipc_be_memory_open(struct pipc_be_memory **out, const struct pipc_be_reques
 
 int pipc_be_memory_publish(struct pipc_be_memory *memory)
 {
+    PIPC_POINT("names: built, not ready");
     if (atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_BUILDING}, PIPC_STATE_READY)) {
         pipc_name_built(memory);
         return 0;

@@ -97,6 +97,7 @@ static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_
 {
     memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
+    PIPC_POINT("names: file made, mode not settled");
     if (memory->fd >= 0 && let_owner_in(memory->fd))
         return HALF;
     return errno == EEXIST ? VANISHED : BARRED;
@@ -120,12 +121,16 @@ static bool reserve(int fd, off_t first, off_t end)
 static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes)
 {
     off_t header = sizeof *memory->object;
+    PIPC_POINT("names: locked, empty file");
     if (fchmod(memory->fd, (mode_t)request->mode) != 0 || !reserve(memory->fd, 0, header) ||
         !pipc_name_map(memory, bytes))
         return false;
+    PIPC_POINT("names: room for the header, no header");
     pipc_object_fill(memory->object, request);
+    PIPC_POINT("names: header filled, still INIT");
     atomic_store(&memory->object->state, PIPC_STATE_BUILDING);
     memory->building = true;
+    PIPC_POINT("names: building");
     memory->size = request->size;
     return reserve(memory->fd, header, (off_t)bytes) &&
            (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory->fd));
@@ -176,6 +181,7 @@ static void close_if_queue(struct pipc_be_memory *memory)
 void pipc_name_built(struct pipc_be_memory *memory)
 {
     memory->building = false;
+    PIPC_POINT("names: ready, still locked");
     pipc_name_unlock(memory);
     close_if_queue(memory);
 }
@@ -350,6 +356,7 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
     if (locked <= 0 || pipc_name_examine(memory, request, &trouble) != OURS)
         return 0;
     *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
+    PIPC_POINT("names: dead, name not freed");
     return 0;
 }
 
@@ -391,5 +398,7 @@ void pipc_name_free(struct pipc_be_memory *memory)
 {
     if (memory->object)
         pipc_name_erase_queue(memory);
+    PIPC_POINT("names: kernel queue erased, name not freed");
     shm_unlink(memory->path);
+    PIPC_POINT("names: name freed, still locked");
 }

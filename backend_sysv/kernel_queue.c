@@ -74,8 +74,10 @@ static int make(struct pipc_object *object, uint32_t mode)
         atomic_signal_fence(memory_order_seq_cst);
         object->queue_label = label;
         atomic_signal_fence(memory_order_seq_cst);
+        PIPC_POINT("kernel queue: label told, not made");
         id = msgget((key_t)label, IPC_CREAT | IPC_EXCL | (int)mode);
     } while (id < 0 && errno == EEXIST);
+    PIPC_POINT("kernel queue: made, id not told");
     if (id < 0)
         object->queue_label = 0;
     else

@@ -86,6 +86,7 @@ bool pipc_name_bury(struct pipc_be_memory *memory, uint64_t word)
         if (!atomic_compare_exchange_strong(&memory->object->state, &word, PIPC_STATE_DEAD))
             return true;
     }
+    PIPC_POINT("names: buried, kernel queue there");
     pipc_name_erase_queue(memory);
     return shmctl(memory->id, IPC_RMID, NULL) == 0;
 }

@@ -83,6 +83,7 @@ static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_requ
                     IPC_CREAT | IPC_EXCL | (int)request->mode);
     if (id < 0)
         return errno == EEXIST ? 0 : refuse(request, memory->length);
+    PIPC_POINT("names: segment made, not attached");
     if (pipc_name_attach(memory, id, true))
         return 0;
     if (errno == EINVAL || errno == EIDRM)
@@ -100,7 +101,9 @@ static bool claim(struct pipc_be_memory *memory, const struct pipc_be_request *r
     memory->claim = pipc_self() << 3 | PIPC_STATE_CLAIMED;
     memory->creator = geteuid();
     memory->size = request->size;
+    PIPC_POINT("names: attached, no header");
     pipc_object_fill(memory->object, request);
+    PIPC_POINT("names: header filled, not claimed");
     return atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_INIT}, memory->claim);
 }
 
@@ -153,6 +156,7 @@ static bool commit(struct pipc_be_memory *memory)
 static void withdraw(struct pipc_be_memory *memory)
 {
     atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){memory->claim}, PIPC_STATE_DEAD);
+    PIPC_POINT("names: gave way, segment there");
     shmctl(memory->id, IPC_RMID, NULL);
     pipc_name_leave(memory);
 }
@@ -167,13 +171,16 @@ static int make(struct pipc_be_memory *memory, const struct pipc_be_request *req
         pipc_name_leave(memory);
         return 0;
     }
+    PIPC_POINT("names: claimed");
     struct trouble trouble;
     enum outcome outcome;
     int64_t nap = 0;
     do
         outcome = contest(request, i, &trouble);
     while (outcome == UNCLEAR && pipc_nap(&nap, request->deadline));
+    PIPC_POINT("names: contested, not committed");
     if (outcome == WON && commit(memory)) {
+        PIPC_POINT("names: building");
         *build = true;
         return 0;
     }
@@ -251,6 +258,7 @@ static int doom(struct pipc_be_memory *memory, const char *name)
         error = pipc_fail(PIPC_E_ACCESS, "shmctl(\"%s\", IPC_RMID): only the owner or a privileged process may", name);
     else if (!atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD))
         error = pipc_fail(PIPC_E_NOT_FOUND, "\"%s\" was removed by somebody else just now", name);
+    PIPC_POINT("names: dead, name not freed");
     if (error)
         pipc_name_leave(memory);
     return error;
@@ -287,5 +295,6 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
 void pipc_name_free(struct pipc_be_memory *memory)
 {
     pipc_name_erase_queue(memory);
+    PIPC_POINT("names: kernel queue erased, name not freed");
     shmctl(memory->id, IPC_RMID, NULL);
 }

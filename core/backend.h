@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/point.h"
 #include "pipc/base.h"
 #include "pipc/error.h"
 

@@ -80,8 +80,10 @@ int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint
             queue->control->floor = pipc_spare_ticket(queue);
         if (error)
             return error;
+        PIPC_POINT("receive: taken, not claimed");
         if (size >= sizeof envelope && read_envelope(queue, &envelope) && size - sizeof envelope == envelope.length &&
             claim(queue, &envelope)) {
+            PIPC_POINT("receive: claimed");
             place(queue, &envelope, claimed);
             return 0;
         }
@@ -106,7 +108,9 @@ static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 {
     fill(queue, claimed);
+    PIPC_POINT("stow: filled, not in the indexes");
     int error = pipc_index_insert(queue, claimed->slot) ? 0 : pipc_rebuild(queue);
+    PIPC_POINT("stow: in the indexes, still staged");
     pipc_staging_clear(queue);
     return error;
 }
@@ -120,6 +124,7 @@ uint64_t pipc_free_all(struct pipc_queue *queue)
     for (uint32_t slot = 0; slot < queue->max_messages; slot++)
         if (pipc_slot_is_full(queue, slot)) {
             pipc_slot_free(queue, slot);
+            PIPC_POINT("purge: some freed");
             freed++;
         }
     atomic_signal_fence(memory_order_seq_cst);
@@ -133,6 +138,7 @@ int pipc_rebuild(struct pipc_queue *queue)
     for (uint32_t slot = 0; slot < queue->max_messages; slot++)
         if (pipc_slot_is_full(queue, slot) && !pipc_index_insert(queue, slot))
             return pipc_fail(PIPC_E_DAMAGED, "the queue's index changes under the lock: somebody scribbles on it");
+    PIPC_POINT("rebuild: built, not said");
     pipc_index_rebuild_end(queue);
     return 0;
 }
@@ -152,6 +158,7 @@ static bool rescue_staged(struct pipc_queue *queue, bool indexed)
     if (stowed && indexed && pipc_index_holds(queue, envelope.slot))
         return true;
     if (stowed || claim(queue, &envelope)) {
+        PIPC_POINT("repair: rescued from staging, not filled");
         place(queue, &envelope, &claimed);
         fill(queue, &claimed);
         indexed = indexed && pipc_index_insert(queue, claimed.slot);
@@ -172,12 +179,15 @@ static bool rescue_pending(struct pipc_queue *queue, bool indexed)
 static int repair(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
+    PIPC_POINT("repair: begun");
     bool indexed = pipc_index_recover(queue);
+    PIPC_POINT("repair: links put back");
     if (control->purging)
         pipc_free_all(queue);
     indexed = rescue_pending(queue, indexed);
     indexed = rescue_staged(queue, indexed);
     int error = indexed ? 0 : pipc_rebuild(queue);
+    PIPC_POINT("repair: rescued, still staged");
     pipc_staging_clear(queue);
     control->pending = 0;
     atomic_store(&control->audit_wanted, 1);
@@ -233,12 +243,15 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     int error;
     atomic_store(&control->audit_wanted, 0);
     note_places(queue);
+    PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
     if (error != PIPC_E_EMPTY)
         return error;
+    PIPC_POINT("audit: pulled, not freed");
     uint64_t before = pipc_messages_in_books(control), taken = free_noted(queue);
     uint64_t after = pipc_messages_in_books(control), in_books = before < after ? before : after;
+    PIPC_POINT("audit: freed, books not balanced");
     if (in_books > taken) /* the killed took them along */
         atomic_fetch_add(&control->purged, in_books - taken);
     return 0;

@@ -94,7 +94,9 @@ static void write_link(struct pipc_queue *queue, uint32_t *link, uint32_t value)
     } else {
         *count = REBUILD;
     }
+    PIPC_POINT("index: noted, link as it was");
     *(volatile uint32_t *)link = value;
+    PIPC_POINT("index: link written");
 }
 
 /* A change is whole: its notes are forgotten. A change that met damage leaves "rebuild me". */

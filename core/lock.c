@@ -36,6 +36,7 @@ static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int6
 {
     if (!(*word & WAITERS) && !move(lock, *word, *word | WAITERS))
         return PIPC_SLEPT_WOKEN;
+    PIPC_POINT("lock: waiters marked");
     *word |= WAITERS;
     return pipc_sleep_on(low_half(lock), (uint32_t)*word, span);
 }
@@ -81,8 +82,10 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
             return pipc_fail(PIPC_E_INTERRUPTED, "a signal ended the wait for the queue's lock");
         if (slept != PIPC_SLEPT_OUT)
             continue;
-        if (may_steal(word, mine, pid_namespace) && move(lock, word, mine | WAITERS))
+        if (may_steal(word, mine, pid_namespace) && move(lock, word, mine | WAITERS)) {
+            PIPC_POINT("lock: stolen");
             return PIPC_LOCK_STOLEN;
+        }
         nap = nap * 2 < LONGEST_NAP ? nap * 2 : LONGEST_NAP;
     }
 }
@@ -101,6 +104,8 @@ void pipc_lock_give(struct pipc_lock *lock, uint64_t self)
     uint64_t mine = word_of(self), word = mine;
     if (atomic_compare_exchange_strong(&lock->word, &word, 0))
         return;
-    if (word == (mine | WAITERS) && move(lock, word, 0))
+    if (word == (mine | WAITERS) && move(lock, word, 0)) {
+        PIPC_POINT("lock: given, nobody woken");
         pipc_wake_on(low_half(lock), 1);
+    }
 }

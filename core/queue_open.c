@@ -86,6 +86,7 @@ static int build(struct pipc_queue *queue, const pipc_queue_options *options, ui
     control->max_messages = options->max_messages;
     control->max_size = options->max_size;
     control->kernel_ask = ask;
+    PIPC_POINT("create: no kernel queue yet");
     int error = pipc_be_queue_create(&queue->kernel, queue->object, options->max_messages, ask,
                                      least < ask ? least : ask, options->mode);
     return error ? error : pipc_control_attach(queue, queue->data, pipc_be_memory_size(queue->memory));
@@ -251,6 +252,7 @@ static int remove_queue(const char *name)
         wake_everybody(data);
         pipc_be_memory_unmap(memory, data);
     }
+    PIPC_POINT("remove: woken, name not freed");
     pipc_be_memory_finish(memory);
     return 0;
 }

@@ -142,8 +142,11 @@ static int deliver_staged(struct receive *receive, const struct pipc_claimed *st
         int damage = pipc_stow(queue, staged);
         return damage ? damage : error;
     }
+    PIPC_POINT("receive: copied from staging, not freed");
     pipc_slot_free(queue, staged->slot);
+    PIPC_POINT("receive: freed, still staged");
     pipc_staging_clear(queue);
+    PIPC_POINT("receive: done, not counted");
     count_received(queue);
     return 0;
 }
@@ -157,8 +160,11 @@ static int deliver_full(struct receive *receive, uint32_t slot)
     if (error || receive->peek)
         return error;
     pipc_pending(queue, slot + 1);
+    PIPC_POINT("receive: copied from its slot, pending");
     bool sound = pipc_index_remove(queue, slot);
+    PIPC_POINT("receive: out of the indexes, still full");
     pipc_slot_free(queue, slot);
+    PIPC_POINT("receive: freed, still pending");
     pipc_pending(queue, 0);
     if (!sound)
         error = pipc_rebuild(queue);
@@ -193,8 +199,11 @@ static int look(struct receive *receive, struct pipc_patience *patience)
     int error = pipc_queue_lock(queue, patience);
     if (error)
         return error;
+    PIPC_POINT("receive: locked");
     error = look_locked(receive);
+    PIPC_POINT("receive: looked, still locked");
     pipc_queue_unlock(queue);
+    PIPC_POINT("receive: unlocked, nobody woken");
     if (!error && !receive->peek)
         pipc_word_bump(&queue->control->room, 1);
     return error;
@@ -296,6 +305,7 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
     if (error)
         return error;
     error = purge_locked(queue, dropped);
+    PIPC_POINT("purge: freed, not counted");
     atomic_fetch_add(&control->purged, *dropped);
     pipc_queue_unlock(queue);
     pipc_word_bump(&control->room, INT32_MAX);

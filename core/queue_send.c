@@ -41,6 +41,7 @@ static int put(struct pipc_queue *queue, const pipc_message *message, unsigned c
     if (message->size)
         memcpy(envelope + 1, message->data, message->size);
     int error = pipc_be_queue_put(queue->kernel, envelope, sizeof *envelope + message->size, message->priority);
+    PIPC_POINT("send: put, not confirmed");
     /* If the word has changed a receiver was faster: nobody else touches the reservation of the living. */
     if (error == 0)
         atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_SENT));
@@ -73,6 +74,7 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
     place->priority = message->priority;
     if (message->size)
         memcpy(pipc_slot_body(queue, slot), message->data, message->size);
+    PIPC_POINT("spill: body written, not locked");
     int error = pipc_queue_lock(queue, patience);
     if (error)
         return error;
@@ -82,12 +84,15 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
     place->order = ticket;
     place->pull = 0;
     pipc_pending(queue, slot + 1);
+    PIPC_POINT("spill: pending, not full");
     bool mine = atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FULL));
+    PIPC_POINT("spill: full, not in the indexes");
     if (!mine)
         error = pipc_fail(PIPC_E_DAMAGED,
                           "the place reserved for the message was taken away: somebody scribbles on the queue");
     else if (!pipc_index_insert(queue, slot))
         error = pipc_rebuild(queue);
+    PIPC_POINT("spill: in the indexes, still pending");
     pipc_pending(queue, 0);
     pipc_queue_unlock(queue);
     return error;
@@ -101,7 +106,9 @@ static int send_once(struct pipc_queue *queue, const pipc_message *message, stru
     if (error)
         return error;
     struct pipc_slot *place = &queue->slots[slot];
+    PIPC_POINT("send: reserved, no ticket");
     atomic_store(&place->ticket, pipc_ticket(queue));
+    PIPC_POINT("send: ticket stored");
     atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
     error = send_through_kernel(queue, message, slot, word);
     if (error == PIPC_E_FULL)
@@ -111,7 +118,9 @@ static int send_once(struct pipc_queue *queue, const pipc_message *message, stru
         pipc_slot_cancel(queue, slot, word);
         return error;
     }
+    PIPC_POINT("send: done, not counted");
     note_sent(queue);
+    PIPC_POINT("send: done, nobody woken");
     wake_receivers(queue);
     return 0;
 }

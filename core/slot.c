@@ -18,7 +18,9 @@ uint64_t pipc_spare_ticket(struct pipc_queue *queue)
 static bool reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
 {
     *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));
-    return atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
+    bool mine = atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
+    PIPC_POINT("slot: reserved");
+    return mine;
 }
 
 /* One pass over all words from `start`. True: reserved. Else *digest stands for the words seen. */
@@ -114,6 +116,7 @@ int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word)
 {
     atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+    PIPC_POINT("slot: cancelled, nobody woken");
     pipc_word_bump(&queue->control->room, 1);
 }
 

@@ -126,9 +126,11 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     uint32_t value;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;
     atomic_fetch_add(&word->sleepers, 1);
+    PIPC_POINT("wait: counted, not marked");
     /* Checked after the mark: an interrupt() from now on finds it and changes the word. */
     if (mark_asleep(word, announced, &value) && !(error = pipc_patience_check(patience)))
         slept = pipc_sleep_on(&word->word, value, pipc_patience_slice(patience, PIPC_SLICE));
+    PIPC_POINT("wait: woken, still counted");
     leave_sleepers(word);
     if (!error && slept == PIPC_SLEPT_SIGNAL && !patience->restart)
         return interrupted();
@@ -150,6 +152,7 @@ void pipc_word_bump(struct pipc_word *word, int count)
     } while (!atomic_compare_exchange_weak(&word->word, &current, several ? next : next & ~MARKS));
     if (!(current & ASLEEP))
         return;
+    PIPC_POINT("wake: word changed, nobody woken");
     if (!several && atomic_load(&word->sleepers) > (uint32_t)count)
         count = INT_MAX;
     if (pipc_wake_on(&word->word, count) < count && several)

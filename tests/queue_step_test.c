@@ -1,6 +1,6 @@
 /* kill -9 after each of a call's instructions, by single steps: G1, G2, G3, G5. A storm of random kills spends most
  * of them inside system calls; this one visits the few instructions between two stores as often as any other.
- * PIPC_TEST_DEEP=1 visits every instant; else each run draws its own few. */
+ * PIPC_TORTURE=long visits every instant; else each run draws its own few. */
 #define _GNU_SOURCE
 #include "support_queue.h"
 
@@ -126,8 +126,8 @@ static void kill_at_instants(const struct victim *victim)
     pipc_queue *scratch = queue_make("scratch", PLACES, BIG);
     uint32_t all = kill_after(scratch, victim, MOST_STEPS, &ended);
     uint64_t random = (uint64_t)test_now();
-    const char *deep = getenv("PIPC_TEST_DEEP");
-    bool every = deep && strcmp(deep, "1") == 0;
+    const char *torture = getenv("PIPC_TORTURE");
+    bool every = torture && strcmp(torture, "long") == 0;
     REQUIRE(ended && all > 50);
     uint32_t instants = every ? all : victim->instants, steps = 0;
     for (uint32_t i = 0; i < instants && (every || steps < STEPS_A_RUN) && test_failures() == 0; i++)

@@ -1,0 +1,47 @@
+/* See rig.h. */
+#include "rig.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *wanted(void)
+{
+    const char *torture = getenv("PIPC_TORTURE");
+    return torture && *torture ? torture : NULL;
+}
+
+bool rig_is_long(void)
+{
+    return wanted() != NULL;
+}
+
+uint64_t rig_trials(uint64_t small, uint64_t large)
+{
+    return rig_is_long() ? large : small;
+}
+
+int64_t rig_deadline(int64_t short_span)
+{
+    if (!rig_is_long())
+        return test_now() + short_span;
+    long seconds = strtol(wanted(), NULL, 10);
+    return seconds > 0 ? test_now() + PIPC_SECONDS((int64_t)seconds) : INT64_MAX;
+}
+
+void rig_tell(const struct rig_figures *f)
+{
+    pipc_facts facts;
+    REQUIRE_OK(pipc_library_facts(&facts));
+    printf("RIG|%s|%s|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%.3f\n",
+           f->rig, facts.backend, f->trials, f->kills, f->lost, f->duplicated, f->torn, f->hangs, f->leaks,
+           (double)f->worst_delay / 1e6);
+    fflush(stdout);
+    CHECK(f->trials > 0);
+    CHECK_EQUAL(f->lost, 0);
+    CHECK_EQUAL(f->duplicated, 0);
+    CHECK_EQUAL(f->torn, 0);
+    CHECK_EQUAL(f->hangs, 0);
+    CHECK_EQUAL(f->leaks, 0);
+}
