@@ -2,7 +2,8 @@
  *
  * The label of a queue is a random number, stored in the object before the queue is made, so that
  * whoever clears up after a dead builder finds it; the kernel's name is "/pipc.NAME.LABEL", never used
- * twice. A descriptor keeps the queue alive, so there is no id to be believed or not.
+ * twice. It begins with the name that the opener asked for, not with what a peer may have written into the
+ * header. A descriptor keeps the queue alive, so there is no id to be believed or not.
  *
  * The kernel gives the highest priority first, then the oldest.
  */
@@ -79,15 +80,16 @@ static int refuse(uint32_t size)
 }
 
 /* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
-static mqd_t make(struct pipc_object *object, uint32_t depth, uint32_t size, uint32_t mode)
+static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
 {
+    struct pipc_object *object = memory->object;
     struct mq_attr shape = {.mq_maxmsg = (long)depth, .mq_msgsize = (long)size};
     char path[PATH];
     mqd_t mq;
     do {
         object->queue_label = pipc_random();
         atomic_signal_fence(memory_order_seq_cst);
-        path_of(path, object->name, object->queue_label);
+        path_of(path, memory->name, object->queue_label);
         PIPC_POINT("kernel queue: label told, not made");
         mq = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, (mode_t)mode, &shape);
     } while (mq == (mqd_t)-1 && (errno == EEXIST || errno == EINTR));
@@ -127,9 +129,10 @@ static uint32_t lower(uint32_t asked, uint32_t limit, uint32_t least)
     return low > least ? low : least;
 }
 
-int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
+int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode)
 {
+    struct pipc_object *object = memory->object;
     uint32_t size_limit, depth_limit;
     *out = NULL;
     pipc_be_queue_limits(&size_limit, &depth_limit);
@@ -137,16 +140,18 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     size = lower(size, size_limit, least_size);
     mqd_t mq;
     do
-        mq = make(object, depth, size, mode);
+        mq = make(memory, depth, size, mode);
     while (mq == (mqd_t)-1 && ask_less(&depth, &size, least_size));
     if (mq == (mqd_t)-1)
         return refuse(size);
-    int error = fchmod(mq, (mode_t)mode) == 0 ? 0 : refuse(size);
+    int error = 0;
+    if (fchmod(mq, (mode_t)mode) != 0)
+        error = pipc_fail(pipc_error_from(errno), "fchmod of the new kernel queue: %s", strerror(errno));
     if (!error)
         error = new_queue(out, mq);
     if (error) {
         char path[PATH];
-        path_of(path, object->name, object->queue_label);
+        path_of(path, memory->name, object->queue_label);
         mq_close(mq);
         mq_unlink(path);
         object->queue_label = 0;
@@ -177,13 +182,14 @@ static int open_failed(const char *path, uint32_t rights)
     }
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
 {
+    const struct pipc_object *object = memory->object;
     static const int ways[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
     char path[PATH];
     mqd_t mq;
     *out = NULL;
-    path_of(path, object->name, object->queue_label);
+    path_of(path, memory->name, object->queue_label);
     do
         mq = mq_open(path, ways[rights & 3u] | O_NONBLOCK | O_CLOEXEC);
     while (mq == (mqd_t)-1 && errno == EINTR);

@@ -126,6 +126,17 @@ void pipc_name_unlock(struct pipc_be_memory *memory)
     memory->lock = -1;
 }
 
+/* No descriptor is left for a lock of its own: here the file's does for the moment that it takes. */
+void pipc_name_drop_empty(struct pipc_be_memory *memory)
+{
+    struct stat facts;
+    if (!memory->writable || set_lock(memory->fd, F_WRLCK, BUILD_BYTE) != 0)
+        return;
+    if (fstat(memory->fd, &facts) == 0 && facts.st_size == 0 && facts.st_nlink == 1 && facts.st_uid == geteuid())
+        shm_unlink(memory->path);
+    set_lock(memory->fd, F_UNLCK, BUILD_BYTE);
+}
+
 bool pipc_name_is_locked(int fd)
 {
     struct flock lock = bytes_from(F_WRLCK, BUILD_BYTE, 1);

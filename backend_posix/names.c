@@ -255,8 +255,12 @@ static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *r
 {
     struct trouble trouble;
     int locked = pipc_name_lock(memory);
-    if (locked < 0 && errno != EACCES)
-        return lock_failed(memory);
+    if (locked < 0 && errno != EACCES) {
+        int error = lock_failed(memory);
+        if (request->flags & PIPC_CREATE)
+            pipc_name_drop_empty(memory);
+        return error;
+    }
     if (locked <= 0)
         return without_lock(memory, request, locked < 0);
     switch (pipc_name_examine(memory, request, &trouble)) {

@@ -73,6 +73,9 @@ bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes);
 int pipc_name_lock(struct pipc_be_memory *memory);
 void pipc_name_unlock(struct pipc_be_memory *memory);
 
+/* Unlinks an empty file of this user under the name, if nobody has its lock. For creators that could not lock. */
+void pipc_name_drop_empty(struct pipc_be_memory *memory);
+
 /* Has somebody else the lock? Works on any descriptor. */
 bool pipc_name_is_locked(int fd);
 

@@ -1,9 +1,10 @@
 /* The kernel queue. System V: msgget, msgsnd, msgrcv, msgctl.
  *
- * The label of a queue is its key: random, never derived from the name, and stored in the object before
- * the queue is made, so that whoever buries a dead builder finds the queue. The id follows when it is
- * known; until then it is NO_ID. Neither alone is believed: an id may have been given to another queue,
- * a key may have been taken by one.
+ * The label of a queue is its key, stored in the object before the queue is made, so that whoever buries a
+ * dead builder finds the queue. The id follows when it is known; until then it is NO_ID. Neither alone is
+ * believed: an id may have been given to another queue, a key may have been taken by one. And whoever may
+ * write the header could write the label of any queue into it, to have that one emptied or removed by us: so
+ * a label is one of a few keys that follow from the segment's own id and key, which the kernel vouches for.
  *
  * A message's mtype is 32 - priority, and a negative bound takes the lowest type first: the highest
  * priority, then the oldest. The bound is the largest there is, so that messages that a foreign program
@@ -21,10 +22,41 @@
 
 #define NO_ID        (-1)
 #define LOWEST_MTYPE 32 /* of priority 0 */
+#define LABELS       64 /* keys that the queue of one segment may have */
 
 struct pipc_be_queue {
     int id;
 };
+
+/* The i-th key that the queue of this segment may have. */
+static key_t label_of(const struct pipc_be_memory *memory, unsigned i)
+{
+    uint64_t mix = ((uint64_t)(uint32_t)memory->key << 32 | (uint32_t)memory->id) + i * UINT64_C(0x9e3779b97f4a7c15);
+    mix = (mix ^ mix >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    mix = (mix ^ mix >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    key_t label = (key_t)(mix >> 33);
+    return label == IPC_PRIVATE ? 1 : label;
+}
+
+/* The label that the header names, IPC_PRIVATE if it cannot be this segment's. */
+static key_t own_label(const struct pipc_be_memory *memory)
+{
+    key_t label = (key_t) * (const volatile uint64_t *)&memory->object->queue_label;
+    for (unsigned i = 0; i < LABELS; i++)
+        if (label == label_of(memory, i))
+            return label;
+    return IPC_PRIVATE;
+}
+
+/* Was it made by the one who made the segment? A stranger's queue is none of ours. Who may only send cannot tell,
+ * and can do it no harm but by sending. */
+static bool is_strangers(const struct pipc_be_memory *memory, int id)
+{
+    struct msqid_ds facts;
+    if (msgctl(id, IPC_STAT, &facts) != 0)
+        return errno != EACCES;
+    return facts.msg_perm.cuid != memory->creator;
+}
 
 void pipc_name_erase_queue(const struct pipc_be_memory *memory)
 {
@@ -32,7 +64,7 @@ void pipc_name_erase_queue(const struct pipc_be_memory *memory)
     if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
         return;
     struct msqid_ds facts;
-    key_t label = (key_t)object->queue_label;
+    key_t label = own_label(memory);
     int id = label == IPC_PRIVATE ? -1 : msgget(label, 0);
     if (id < 0 || msgctl(id, IPC_STAT, &facts) != 0)
         return;
@@ -63,20 +95,20 @@ static int refuse(uint32_t size)
 }
 
 /* Makes a queue under a label that nobody uses. -1 and errno on failure. */
-static int make(struct pipc_object *object, uint32_t mode)
+static int make(struct pipc_be_memory *memory, uint32_t mode)
 {
-    int id;
-    do {
-        uint64_t label = pipc_random() & 0x7fffffffu;
-        if (label == IPC_PRIVATE)
-            label = 1;
+    struct pipc_object *object = memory->object;
+    int id = -1;
+    errno = EEXIST;
+    for (unsigned i = 0; id < 0 && errno == EEXIST && i < LABELS; i++) {
+        key_t label = label_of(memory, i);
         object->queue_id = NO_ID;
         atomic_signal_fence(memory_order_seq_cst);
-        object->queue_label = label;
+        object->queue_label = (uint64_t)label;
         atomic_signal_fence(memory_order_seq_cst);
         PIPC_POINT("kernel queue: label told, not made");
-        id = msgget((key_t)label, IPC_CREAT | IPC_EXCL | (int)mode);
-    } while (id < 0 && errno == EEXIST);
+        id = msgget(label, IPC_CREAT | IPC_EXCL | (int)mode);
+    }
     PIPC_POINT("kernel queue: made, id not told");
     if (id < 0)
         object->queue_label = 0;
@@ -106,12 +138,13 @@ static int new_queue(struct pipc_be_queue **out, int id)
 }
 
 /* This family counts bytes, so `depth` has no part in it. */
-int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
+int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode)
 {
     (void)depth;
+    struct pipc_object *object = memory->object;
     *out = NULL;
-    int id = make(object, mode);
+    int id = make(memory, mode);
     if (id < 0)
         return refuse(size);
     uint32_t longest = longest_text(id);
@@ -133,16 +166,17 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     return 0;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
 {
+    const struct pipc_object *object = memory->object;
     *out = NULL;
     int bits = (rights & PIPC_RECEIVE ? 0444 : 0) | (rights & PIPC_SEND ? 0222 : 0);
-    key_t label = (key_t)object->queue_label;
+    key_t label = own_label(memory);
     int id = label == IPC_PRIVATE ? -1 : msgget(label, bits);
     if (id < 0 && label != IPC_PRIVATE && errno == EACCES)
         return pipc_fail(PIPC_E_ACCESS, "msgget(\"%.*s\", key 0x%08x): the queue's mode does not let this user %s",
                          PIPC_NAME_MAX, object->name, (unsigned)label, rights & PIPC_SEND ? "send" : "receive");
-    if (id < 0 || id != object->queue_id)
+    if (id < 0 || id != object->queue_id || is_strangers(memory, id))
         return pipc_fail(PIPC_E_DAMAGED,
                          "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
                          "queue",

@@ -60,6 +60,7 @@ static int attach_key(struct pipc_be_memory *memory, key_t key, bool write, stru
     }
     memory->length = pipc_name_length(facts->shm_segsz);
     memory->creator = facts->shm_perm.cuid;
+    memory->key = key;
     return 0;
 }
 

@@ -45,6 +45,23 @@
 
 /* ---- Making ---- */
 
+/* Which of the two: segments, or pages of all segments? */
+static int used_up(const struct pipc_be_request *request, unsigned long long need, const struct shminfo *limits)
+{
+    struct shm_info now = {0};
+    shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&now);
+    if ((unsigned long)now.used_ids >= limits->shmmni)
+        return pipc_fail(PIPC_E_LIMIT,
+                         "shmget(\"%s\", %llu bytes): the system's %lu segments are used up; remove some (ipcs -m), or "
+                         "raise it with sysctl kernel.shmmni",
+                         request->name, need, limits->shmmni);
+    unsigned long left = limits->shmall > now.shm_tot ? limits->shmall - now.shm_tot : 0;
+    return pipc_fail(PIPC_E_LIMIT,
+                     "shmget(\"%s\"): the object needs %llu bytes, the system's %lu pages for segments have %llu bytes "
+                     "left; remove some (ipcs -m), or raise it with sysctl kernel.shmall",
+                     request->name, need, limits->shmall, (unsigned long long)left * pipc_page());
+}
+
 static int refuse(const struct pipc_be_request *request, uint64_t bytes)
 {
     struct shminfo limits = {0};
@@ -58,10 +75,7 @@ static int refuse(const struct pipc_be_request *request, uint64_t bytes)
                          "kernel.shmmax",
                          request->name, need, limits.shmmax);
     case ENOSPC:
-        return pipc_fail(PIPC_E_LIMIT,
-                         "shmget(\"%s\", %llu bytes): the system's %lu segments or %lu pages are used up; remove some "
-                         "(ipcs -m), or raise it with sysctl kernel.shmmni or kernel.shmall",
-                         request->name, need, limits.shmmni, limits.shmall);
+        return used_up(request, need, &limits);
     case ENOMEM:
         return pipc_fail(PIPC_E_NO_SPACE, "shmget(\"%s\"): the kernel has no memory for the %llu bytes needed",
                          request->name, need);
@@ -84,6 +98,7 @@ static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_requ
     if (id < 0)
         return errno == EEXIST ? 0 : refuse(request, memory->length);
     PIPC_POINT("names: segment made, not attached");
+    memory->key = pipc_name_key(request, i);
     if (pipc_name_attach(memory, id, true))
         return 0;
     if (errno == EINVAL || errno == EIDRM)

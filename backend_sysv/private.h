@@ -18,6 +18,7 @@ struct pipc_be_memory {
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     uint64_t claim;             /* the state word while this opening builds, else 0 */
     int id;
+    key_t key;
     uid_t creator; /* of the segment, as the kernel says */
     bool writable;
     bool lent; /* the data of the attachment are in the caller's hands */

@@ -61,7 +61,8 @@ struct pipc_object {
     uint64_t pid_namespace; /* the creator's, 0 if unknown */
     uint32_t owner;         /* effective uid of the creator */
     int32_t creator;        /* its pid */
-    uint64_t queue_label;   /* what the kernel queue is called; stored before it is made, 0 = none */
+    uint64_t queue_label;   /* what the kernel queue is called; stored before it is made, 0 = none. A peer may write
+                               it: the backend believes only a label that this very object could have chosen */
     int64_t queue_id;       /* the kernel's id for it, where it has one; stored after it is made */
     uint32_t queue_depth;   /* messages it takes, 0 = it counts bytes */
     uint32_t queue_size;    /* bytes of text in one message that it takes */
@@ -183,17 +184,19 @@ struct pipc_be_queue; /* one opening of one kernel queue */
  * may scribble on, and is aligned to 8. */
 #define PIPC_BE_PREFIX 8
 
-/* Makes the kernel queue of an object that is being built, and opens it for both ways. Asks for
+/* Makes the kernel queue of a memory that is being built, and opens it for both ways. Asks for
  * `depth` messages of `size` bytes of text; where a limit forbids that, for less: depth down to 1
  * first, then size down to `least_size`. Stores queue_label in the object before it makes the queue,
  * then queue_id, queue_depth, queue_size (never more than asked). `mode` is final whatever the umask.
- * errors: LIMIT (names limit and remedy), NO_SPACE, NO_MEMORY, SYSTEM */
-int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
+ * errors: LIMIT (names limit and remedy), NO_SPACE, NO_MEMORY, ACCESS (a security module forbids it), SYSTEM */
+int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode);
 
-/* Opens the kernel queue that a READY object names, for PIPC_RECEIVE, PIPC_SEND or both, if its mode grants it.
- * errors: ACCESS, DAMAGED (it is gone: somebody removed it behind pipc's back), LIMIT, NO_MEMORY, SYSTEM */
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights);
+/* Opens the kernel queue that a READY memory's object names, for PIPC_RECEIVE, PIPC_SEND or both, if its mode grants
+ * it. A hostile peer that writes into the header must not lead this to a queue that is not this object's. errors:
+ * ACCESS, DAMAGED (it is gone, or is not this object's: somebody removed it behind pipc's back, or scribbled), LIMIT,
+ * NO_MEMORY, SYSTEM */
+int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights);
 
 /* Puts one message of `size` bytes without waiting. priority: 0 to 31, higher first. One system call.
  * The room before the text is scribbled on. Called without any lock, by many at once.

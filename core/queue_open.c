@@ -87,7 +87,7 @@ static int build(struct pipc_queue *queue, const pipc_queue_options *options, ui
     control->max_size = options->max_size;
     control->kernel_ask = ask;
     PIPC_POINT("create: no kernel queue yet");
-    int error = pipc_be_queue_create(&queue->kernel, queue->object, options->max_messages, ask,
+    int error = pipc_be_queue_create(&queue->kernel, queue->memory, options->max_messages, ask,
                                      least < ask ? least : ask, options->mode);
     return error ? error : pipc_control_attach(queue, queue->data, pipc_be_memory_size(queue->memory));
 }
@@ -104,7 +104,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
     if (!error)
         error = pipc_option_check(name, "mode", asked->mode, queue->object->mode);
     if (!error)
-        error = pipc_be_queue_open(&queue->kernel, queue->object, queue->rights);
+        error = pipc_be_queue_open(&queue->kernel, queue->memory, queue->rights);
     return error;
 }
 
@@ -287,20 +287,14 @@ static uint32_t count_sleepers(struct pipc_control *control)
            atomic_load(&control->room.sleepers);
 }
 
-int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
+static void describe(struct pipc_queue *queue, pipc_queue_info *info)
 {
-    pipc_calling(__func__, queue ? queue->object->name : NULL);
-    if (!queue || !info)
-        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "info" : "queue");
-    int error = pipc_queue_check(queue, 0);
-    if (error)
-        return error;
     struct pipc_control *control = queue->control;
     const struct pipc_object *object = queue->object;
     memset(info, 0, sizeof *info);
     count_messages(queue, info);
     info->high_water = atomic_load(&control->high_water);
-    info->sent = atomic_load(&control->tickets) - atomic_load(&control->spare_tickets);
+    info->sent = pipc_sent(control);
     info->received = atomic_load(&control->received);
     info->max_size = queue->max_size;
     info->created = object->created;
@@ -314,7 +308,21 @@ int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
     info->kernel_depth = object->queue_depth;
     info->kernel_size = pipc_kernel_body_max(queue);
     info->backend = pipc_be_name;
-    return 0;
+}
+
+int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
+{
+    struct pipc_call call;
+    pipc_calling(__func__, queue ? queue->object->name : NULL);
+    if (!queue || !info)
+        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", queue ? "info" : "queue");
+    int error = pipc_queue_check(queue, 0);
+    if (!error)
+        error = pipc_call_enter(&call, queue->nonce);
+    if (error)
+        return error;
+    describe(queue, info);
+    return pipc_call_leave(&call, 0);
 }
 
 int pipc_queue_interrupt(pipc_queue *queue)

@@ -120,6 +120,29 @@ static void new_memory_needs_a_size_that_exists(void)
     CHECK_EQUAL(probe_count(test_prefix()), 0);
 }
 
+static void capacities_that_cannot_be_are_refused(void)
+{
+    static const pipc_queue_options options[] = {
+        {.max_messages = PIPC_MESSAGES_MAX + 1},
+        {.max_messages = UINT32_MAX, .max_size = 1},
+        {.max_size = PIPC_MESSAGE_SIZE_MAX + UINT64_C(1)},
+        {.max_messages = 1, .max_size = UINT64_MAX},
+        {.max_messages = 2, .max_size = UINT64_C(1) << 63},
+    };
+    pipc_queue_options most = {.max_messages = PIPC_MESSAGES_MAX, .max_size = PIPC_MESSAGE_SIZE_MAX};
+    pipc_queue *queue;
+    for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
+        queue = (pipc_queue *)1;
+        CHECK_ERROR(pipc_queue_open(&queue, test_name("size"), PIPC_CREATE, &options[i]), INVALID);
+        CHECK(queue == NULL);
+    }
+    queue = (pipc_queue *)1; /* 16 PiB */
+    int error = pipc_queue_open(&queue, test_name("size"), PIPC_CREATE, &most);
+    CHECK(error == PIPC_E_NO_SPACE || error == PIPC_E_LIMIT || error == PIPC_E_NO_MEMORY);
+    CHECK(queue == NULL);
+    CHECK_EQUAL(probe_count(test_prefix()), 0);
+}
+
 /* ---- objects that somebody damaged ---- */
 
 struct object {
@@ -399,6 +422,7 @@ static const struct test tests[] = {
      modes_beyond_0666_or_without_the_owners_rights_are_refused, 0},
     {"M1 Q2", "reserved_fields_must_be_0", reserved_fields_must_be_0, 0},
     {"M1 M2", "new_memory_needs_a_size_that_exists", new_memory_needs_a_size_that_exists, 0},
+    {"Q9", "capacities_that_cannot_be_are_refused", capacities_that_cannot_be_are_refused, 0},
     {"M1 Q2", "an_object_without_the_magic_is_foreign", an_object_without_the_magic_is_foreign, 0},
     {"M1 Q2", "an_object_of_another_layout_is_refused_as_such", an_object_of_another_layout_is_refused_as_such, 0},
     {"M1 Q2", "an_object_that_claims_more_than_there_is_is_damaged",

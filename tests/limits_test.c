@@ -251,6 +251,7 @@ static void a_small_purse_is_enough(void)
 static bool open_with(const struct kind *kind, int next, int left)
 {
     void *handle = (void *)1;
+    unsigned there = probe_count(test_prefix());
     set_limit(RLIMIT_NOFILE, (rlim_t)(next + left));
     int error = kind->open(&handle, test_name("files"), PIPC_CREATE, 0);
     if (error) {
@@ -260,6 +261,8 @@ static bool open_with(const struct kind *kind, int next, int left)
         error = kind->open(&handle, test_name("open"), 0, 0);
         CHECK(error == PIPC_OK || error == PIPC_E_LIMIT); /* opening needs less than making */
         CHECK_OK(kind->close(handle));
+        set_limit(RLIMIT_NOFILE, (rlim_t)next + 10); /* the probe needs some */
+        CHECK_EQUAL(probe_count(test_prefix()), there);
         return false;
     }
     CHECK_OK(kind->write(handle, 1));

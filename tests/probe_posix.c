@@ -248,12 +248,13 @@ static void tell_through_pipe(const char *name)
         _exit(1);
 }
 
-/* In a child that mounts it for itself, if it may; names come back through the pipe. */
+/* In a child that mounts it for itself, if it may; names come back through the pipe. Where there is no
+ * /dev/mqueue a place is needed that is there everywhere and that this child can do without: /dev/shm. */
 static _Noreturn void sweep_where_mounted(const char *beginning, bool remove)
 {
     if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount("mqueue", "/dev/mqueue", "mqueue", 0, NULL) == 0)
-        sweep("/dev/mqueue", beginning, remove ? mq_unlink : visit_only, tell_through_pipe);
+        mount("mqueue", "/dev/shm", "mqueue", 0, NULL) == 0)
+        sweep("/dev/shm", beginning, remove ? mq_unlink : visit_only, tell_through_pipe);
     _exit(0);
 }
 

@@ -70,6 +70,33 @@ static void foreign_messages_are_dropped(void)
     queue_end(queue, "q");
 }
 
+/* A peer that may only send writes into the header of a queue which kernel queue it has: that of another one of the
+ * same owner. Neither opening nor removing the first may touch what lies in the second. */
+static void header_cannot_lead_to_another_queue(void)
+{
+    size_t bytes, others;
+    pipc_queue *mine = queue_make("mine", 3, 64), *other = queue_make("other", 3, 64), *again = NULL;
+    struct queue_got got;
+    REQUIRE_OK(queue_send(other, 1, 0, 7, 8, PIPC_NOWAIT));
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, test_name("mine"), &bytes);
+    struct pipc_object *source = probe_map(PIPC_KIND_QUEUE, test_name("other"), &others);
+    REQUIRE(object && source);
+    REQUIRE(probe_queue_remove(test_name("mine"))); /* nobody will find it any more */
+    object->queue_label = source->queue_label;
+    object->queue_id = source->queue_id;
+    int error = pipc_queue_open(&again, test_name("mine"), 0, NULL);
+    CHECK_ERROR(error, DAMAGED);
+    if (again)
+        CHECK_ERROR(queue_receive(again, pipc_any(), &got, PIPC_NOWAIT), EMPTY);
+    CHECK_OK(pipc_queue_close(again));
+    CHECK_OK(pipc_queue_remove(test_name("mine")));
+    queue_expect(other, pipc_any(), 7);
+    probe_unmap(object, bytes);
+    probe_unmap(source, others);
+    queue_end(other, "other");
+    CHECK_OK(pipc_queue_close(mine));
+}
+
 /* A forger knows everything but one thing: each alone must give it away, and the true message stays whole. */
 static void forged_messages_are_dropped(void)
 {
@@ -200,6 +227,7 @@ static const struct test tests[] = {
     {"G5", "place_of_a_stolen_message_comes_back", place_of_a_stolen_message_comes_back, 0},
     {"G5", "blocked_sender_gets_the_place_of_a_stolen_message", blocked_sender_gets_the_place_of_a_stolen_message, 0},
     {"G6", "foreign_messages_are_dropped", foreign_messages_are_dropped, 0},
+    {"Q1 G6", "header_cannot_lead_to_another_queue", header_cannot_lead_to_another_queue, 0},
     {"G6", "forged_messages_are_dropped", forged_messages_are_dropped, 0},
     {"G6", "kernel_queue_full_of_foreign_messages_stops_nobody", kernel_queue_full_of_foreign_messages_stops_nobody, 0},
     {"G6", "kernel_queue_removed_behind_our_back_is_damage_and_no_hang",

@@ -71,10 +71,11 @@ static struct ring *list_ring(struct ring *ring, struct pipc_object *object)
     return ring;
 }
 
-int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
+int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode)
 {
     (void)mode; /* one process, one user */
+    struct pipc_object *object = pipc_be_memory_object(memory);
     *out = NULL;
     if (least_size > SIZE)
         return pipc_fail(PIPC_E_LIMIT, "a queue takes messages up to %d bytes, %u are needed", SIZE, least_size);
@@ -88,14 +89,15 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     object->queue_id = (int64_t)ring->label;
     object->queue_depth = ring->depth;
     object->queue_size = (uint32_t)ring->widest;
-    int error = pipc_be_queue_open(out, object, PIPC_RECEIVE | PIPC_SEND);
+    int error = pipc_be_queue_open(out, memory, PIPC_RECEIVE | PIPC_SEND);
     if (error)
         pipc_double_queue_remove(ring->label);
     return error;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
 {
+    const struct pipc_object *object = pipc_be_memory_object(memory);
     (void)rights; /* one process, one user */
     struct pipc_be_queue *queue = *out = malloc(sizeof *queue);
     if (!queue)
