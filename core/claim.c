@@ -5,7 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
-#define AUDIT_EVERY PIPC_MS(100)
+#define AUDIT_EVERY  ((uint64_t)PIPC_MS(100))
+#define AUDIT_SELDOM ((uint64_t)PIPC_MS(500))
 
 static const unsigned char *staged_body(const struct pipc_queue *queue)
 {
@@ -77,7 +78,7 @@ int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint
         size_t size = 0;
         int error = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size, &size);
         if (error == PIPC_E_EMPTY)
-            queue->control->floor = pipc_spare_ticket(queue);
+            queue->control->floor = atomic_load(&queue->control->tickets);
         if (error)
             return error;
         PIPC_POINT("receive: taken, not claimed");
@@ -257,15 +258,21 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     return 0;
 }
 
+/* An audit looks at every place: in a large queue it comes more seldom, but twice a second at least. */
+static uint64_t audit_every(const struct pipc_queue *queue)
+{
+    uint64_t every = AUDIT_EVERY + (uint64_t)queue->max_messages * 400;
+    return every < AUDIT_SELDOM ? every : AUDIT_SELDOM;
+}
+
 bool pipc_audit_due(struct pipc_queue *queue, bool none_full)
 {
     struct pipc_control *control = queue->control;
-    if (atomic_load_explicit(&control->audit_wanted, memory_order_relaxed))
-        return true;
-    if (!none_full || pipc_messages_in_books(control) == 0)
+    bool wanted = atomic_load_explicit(&control->audit_wanted, memory_order_relaxed);
+    if (!wanted && (!none_full || pipc_messages_in_books(control) == 0))
         return false;
     int64_t now = pipc_now(), last = atomic_load_explicit(&control->audit_at, memory_order_relaxed);
-    if ((uint64_t)now - (uint64_t)last < (uint64_t)AUDIT_EVERY)
+    if ((uint64_t)now - (uint64_t)last < audit_every(queue))
         return false;
     atomic_store_explicit(&control->audit_at, now, memory_order_relaxed);
     return true;

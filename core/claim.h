@@ -26,8 +26,9 @@ int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
 /* Marks the staging buffer as empty. */
 void pipc_staging_clear(struct pipc_queue *queue);
 
-/* Has a sender asked for an audit, or (looked at every 100 ms) do more messages stand in the books than there
- * can be? Call when the kernel said empty; `none_full`: no slot is FULL either. */
+/* Has a sender asked for an audit, or do more messages stand in the books than there can be, and is the last
+ * audit 100 ms ago (500 in a very large queue)? Call when the kernel said empty; `none_full`: no slot is FULL either.
+ */
 bool pipc_audit_due(struct pipc_queue *queue, bool none_full);
 
 /* Frees places whose kernel message vanished or whose dead sender never put it, and balances the books. Call

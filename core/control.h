@@ -25,7 +25,7 @@ struct pipc_control {
     /* Guarded by the lock (the receivers' side). */
     struct pipc_lock lock;
     uint64_t pulls;            /* numbers kernel messages in the order they were taken */
-    uint64_t floor;            /* a ticket drawn when the kernel queue was seen empty */
+    uint64_t floor;            /* the last ticket drawn when the kernel queue was seen empty */
     _Atomic uint64_t received; /* statistics */
     _Atomic uint64_t purged;
     struct pipc_index_root by_priority; /* FULL slots: priority, order */
@@ -39,7 +39,7 @@ struct pipc_control {
 
     /* The senders' side. */
     _Alignas(64) _Atomic uint64_t tickets; /* the last ticket drawn */
-    _Atomic uint64_t spare_tickets;        /* tickets that stand for no confirmed send */
+    _Atomic uint64_t spare_tickets;        /* tickets, drawn before, that stand for no send */
     _Atomic uint64_t high_water;
     _Atomic int64_t takeover_at; /* when RESERVED slots of the dead were looked for last */
     _Atomic int32_t last_sender;

@@ -13,10 +13,13 @@
 int pipc_library_facts(pipc_facts *facts)
 {
     uint32_t size, depth;
+    struct pipc_call call;
     pipc_calling(__func__, NULL);
     if (!facts)
         return pipc_fail(PIPC_E_INVALID, "the facts are NULL");
+    pipc_call_enter(&call, 0);
     pipc_be_queue_limits(&size, &depth);
+    pipc_call_leave(&call, 0);
     memset(facts, 0, sizeof *facts);
     facts->version = VERSION(PIPC_VERSION_MAJOR, PIPC_VERSION_MINOR, PIPC_VERSION_PATCH);
     facts->backend = pipc_be_name;

@@ -48,6 +48,14 @@ static bool may_steal(uint64_t word, uint64_t mine, uint64_t pid_namespace)
     return (pid_namespace && (word & ~WAITERS) == mine) || pipc_is_dead(identity_of(word), pid_namespace);
 }
 
+static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t pid_namespace)
+{
+    if (!may_steal(word, mine, pid_namespace) || !move(lock, word, mine | WAITERS))
+        return false;
+    PIPC_POINT("lock: stolen");
+    return true;
+}
+
 static int give_up(struct pipc_patience *patience, int64_t started)
 {
     if (patience->nowait)
@@ -73,19 +81,17 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
         if (word == 0 && move(lock, 0, mine | WAITERS))
             return 0;
         int error = give_up(patience, started);
-        if (error)
-            return error;
-        if (word == 0)
+        if (word == 0 && !error)
             continue;
+        if (error) /* the shortest patience too is enough to bury a dead owner */
+            return word && steal(lock, word, mine, pid_namespace) ? PIPC_LOCK_STOLEN : error;
         enum pipc_slept slept = sleep_behind(lock, &word, next_nap(patience, started, nap));
         if (slept == PIPC_SLEPT_SIGNAL && !patience->nowait && !patience->restart)
             return pipc_fail(PIPC_E_INTERRUPTED, "a signal ended the wait for the queue's lock");
         if (slept != PIPC_SLEPT_OUT)
             continue;
-        if (may_steal(word, mine, pid_namespace) && move(lock, word, mine | WAITERS)) {
-            PIPC_POINT("lock: stolen");
+        if (steal(lock, word, mine, pid_namespace))
             return PIPC_LOCK_STOLEN;
-        }
         nap = nap * 2 < LONGEST_NAP ? nap * 2 : LONGEST_NAP;
     }
 }

@@ -21,9 +21,10 @@
 
 #include "core/backend.h"
 
-#define TID_BITS  30
-#define TID_MASK  ((UINT64_C(1) << TID_BITS) - 1)
-#define HASH_MASK ((UINT64_C(1) << 20) - 1)
+#define TID_BITS    30
+#define TID_MASK    ((UINT64_C(1) << TID_BITS) - 1)
+#define HASH_MASK   ((UINT64_C(1) << 20) - 1)
+#define LONGEST_NAP PIPC_MS(1)
 
 const char pipc_platform_name[] = "linux";
 const bool pipc_platform_detects_death = true;
@@ -57,7 +58,14 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
     struct timespec time = {.tv_sec = span / PIPC_SECONDS(1), .tv_nsec = (long)(span % PIPC_SECONDS(1))};
     if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0) == 0 || errno == EAGAIN)
         return PIPC_SLEPT_WOKEN;
-    return errno == EINTR ? PIPC_SLEPT_SIGNAL : PIPC_SLEPT_OUT;
+    if (errno == EINTR)
+        return PIPC_SLEPT_SIGNAL;
+    if (errno != ETIMEDOUT) { /* no futex to be had here (private read-only memory): a nap, not a busy loop */
+        time = (struct timespec){.tv_nsec = (long)(span < LONGEST_NAP ? span : LONGEST_NAP)};
+        if (clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == EINTR)
+            return PIPC_SLEPT_SIGNAL;
+    }
+    return PIPC_SLEPT_OUT;
 }
 
 int pipc_wake_on(const _Atomic uint32_t *word, int count)

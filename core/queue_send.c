@@ -10,15 +10,16 @@
 
 #define BOUNCE 8192 /* kernel messages up to this size are put together on the stack */
 
-static void note_sent(struct pipc_queue *queue)
+/* `level`: messages in the books when this one was about to be sent, itself included. Counted then, because a
+ * receiver may have taken it by now. */
+static void note_sent(struct pipc_queue *queue, uint64_t level)
 {
     struct pipc_control *control = queue->control;
     atomic_store_explicit(&control->last_sender, pipc_self_pid(), memory_order_relaxed);
-    uint64_t now = pipc_messages_in_books(control);
     uint64_t high = atomic_load_explicit(&control->high_water, memory_order_relaxed);
-    if (now > queue->max_messages)
-        now = queue->max_messages;
-    while (now > high && !atomic_compare_exchange_weak(&control->high_water, &high, now))
+    if (level > queue->max_messages)
+        level = queue->max_messages;
+    while (level > high && !atomic_compare_exchange_weak(&control->high_water, &high, level))
         ;
 }
 
@@ -108,6 +109,7 @@ static int send_once(struct pipc_queue *queue, const pipc_message *message, stru
     struct pipc_slot *place = &queue->slots[slot];
     PIPC_POINT("send: reserved, no ticket");
     atomic_store(&place->ticket, pipc_ticket(queue));
+    uint64_t level = pipc_messages_in_books(queue->control);
     PIPC_POINT("send: ticket stored");
     atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
     error = send_through_kernel(queue, message, slot, word);
@@ -119,7 +121,7 @@ static int send_once(struct pipc_queue *queue, const pipc_message *message, stru
         return error;
     }
     PIPC_POINT("send: done, not counted");
-    note_sent(queue);
+    note_sent(queue, level);
     PIPC_POINT("send: done, nobody woken");
     wake_receivers(queue);
     return 0;

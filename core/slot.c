@@ -9,12 +9,6 @@ uint64_t pipc_ticket(struct pipc_queue *queue)
     return atomic_fetch_add(&queue->control->tickets, 1) + 1;
 }
 
-uint64_t pipc_spare_ticket(struct pipc_queue *queue)
-{
-    atomic_fetch_add(&queue->control->spare_tickets, 1);
-    return pipc_ticket(queue);
-}
-
 static bool reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
 {
     *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));

@@ -362,6 +362,25 @@ static void a_wait_is_no_cancellation_point(void)
     CHECK(result == PTHREAD_CANCELED);
 }
 
+static int64_t processor_time(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return PIPC_SECONDS((int64_t)time.tv_sec) + time.tv_nsec;
+}
+
+/* The kernel has no futex in private read-only memory: who watches an event there looks again, and not in a hurry. */
+static void a_watch_where_no_futex_can_be_is_no_busy_loop(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(page != MAP_FAILED);
+    int64_t began = test_now(), burnt = processor_time();
+    CHECK_ERROR(pipc_event_watch(page, 0, NULL, PIPC_MS(300)), TIMEOUT);
+    CHECK(test_now() - began >= PIPC_MS(300));
+    CHECK(processor_time() - burnt < PIPC_MS(150));
+    munmap(page, 4096);
+}
+
 /* ---- deaths ---- */
 
 static int set_for_ever(void *argument)
@@ -452,6 +471,7 @@ static const struct test tests[] = {
      what_was_written_before_the_set_is_seen_after_the_wait, 0},
     {"M7", "a_signal_ends_the_wait_whatever_sa_restart_says", a_signal_ends_the_wait_whatever_sa_restart_says, 0},
     {"M7", "an_event_may_be_set_in_a_signal_handler", an_event_may_be_set_in_a_signal_handler, 0},
+    {"M7", "a_watch_where_no_futex_can_be_is_no_busy_loop", a_watch_where_no_futex_can_be_is_no_busy_loop, 0},
     {"M7", "a_wait_is_no_cancellation_point", a_wait_is_no_cancellation_point, 0},
     {"M7", "a_killed_setter_leaves_a_usable_event", a_killed_setter_leaves_a_usable_event, 0},
     {"M7", "killed_waiters_take_no_wake_up_away", killed_waiters_take_no_wake_up_away, 0},

@@ -209,6 +209,28 @@ static void cancellation_waits_until_the_call_has_ended(void)
     queue_end(cancelled.queue, "q");
 }
 
+static void *look_and_be_cancelled(void *argument)
+{
+    pipc_facts facts;
+    pipc_queue_info info;
+    pthread_cancel(pthread_self());
+    CHECK_OK(pipc_library_facts(&facts));
+    CHECK_OK(pipc_queue_statistics(argument, &info));
+    CHECK_OK(pipc_queue_send(argument, &(pipc_message){.type = 1}, PIPC_NOWAIT));
+    return argument; /* it came so far */
+}
+
+static void calls_are_no_cancellation_points(void)
+{
+    pthread_t thread;
+    void *ended = NULL;
+    pipc_queue *queue = queue_make("q", 2, 64);
+    REQUIRE(pthread_create(&thread, NULL, look_and_be_cancelled, queue) == 0);
+    pthread_join(thread, &ended);
+    CHECK(ended == queue);
+    queue_end(queue, "q");
+}
+
 static void *trade_until_cancelled(void *argument)
 {
     struct queue_got got;
@@ -342,6 +364,7 @@ static const struct test tests[] = {
     {"Q13", "fork_while_a_thread_is_in_a_call_hurts_nobody", fork_while_a_thread_is_in_a_call_hurts_nobody, 0},
     {"Q13", "threads_may_share_a_handle", threads_may_share_a_handle, 0},
     {"Q13", "each_thread_has_its_own_error_detail", each_thread_has_its_own_error_detail, 0},
+    {"Q13", "calls_are_no_cancellation_points", calls_are_no_cancellation_points, 0},
     {"Q13", "cancellation_waits_until_the_call_has_ended", cancellation_waits_until_the_call_has_ended, 0},
     {"Q13", "cancelled_threads_leave_no_lock_and_lose_no_message", cancelled_threads_leave_no_lock_and_lose_no_message,
      0},

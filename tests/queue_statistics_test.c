@@ -215,6 +215,53 @@ static void figures_stay_possible_during_traffic(void)
     queue_end(queue, "q");
 }
 
+static int poll_for_ever(void *argument)
+{
+    struct queue_got got;
+    _Atomic uint32_t *polls = argument;
+    pipc_queue *queue = queue_join("q", 0);
+    for (;;) {
+        queue_receive(queue, pipc_exactly(9), &got, PIPC_NOWAIT);
+        atomic_fetch_add(polls, 1);
+    }
+    return 0;
+}
+
+/* Looking into a queue is no traffic. */
+static void polling_counts_as_nothing(void)
+{
+    _Atomic uint32_t *polls = test_shared(sizeof *polls);
+    pipc_queue *queue = queue_make("q", 5, 64);
+    pid_t child = test_fork(poll_for_ever, polls);
+    while (atomic_load(polls) < 20000 && test_failures() == 0) {
+        pipc_queue_info info = queue_info(queue);
+        CHECK_EQUAL(info.sent, 0);
+        CHECK_EQUAL(info.high_water, 0);
+    }
+    test_kill(child);
+    queue_end(queue, "q");
+}
+
+/* The mark is as high as the messages that lie there now, whoever looked for others meanwhile. */
+static void high_water_is_never_below_what_lies_there(void)
+{
+    struct queue_got got;
+    _Atomic uint32_t *polls = test_shared(sizeof *polls);
+    pipc_queue *first = queue_make("q", 5, 64);
+    pid_t child = test_fork(poll_for_ever, polls);
+    test_await(polls, 1);
+    for (uint64_t i = 0; i < 5 && test_failures() == 0; i++) {
+        REQUIRE_OK(queue_send(first, 1, 0, i, 8, PIPC_SECONDS(20)));
+        CHECK_EQUAL(queue_info(first).high_water, i + 1);
+        CHECK_EQUAL(queue_info(first).sent, i + 1);
+    }
+    for (uint64_t i = 0; i < 5; i++)
+        REQUIRE_OK(queue_receive(first, pipc_exactly(1), &got, PIPC_SECONDS(20)));
+    test_kill(child);
+    CHECK_EQUAL(queue_info(first).high_water, 5);
+    queue_end(first, "q");
+}
+
 static const struct test tests[] = {
     {"Q11", "new_queue_tells_what_it_is", new_queue_tells_what_it_is, 0},
     {"Q9 Q11", "defaults_are_those_of_the_headers", defaults_are_those_of_the_headers, 0},
@@ -224,6 +271,8 @@ static const struct test tests[] = {
     {"Q11", "sleepers_are_counted", sleepers_are_counted, 0},
     {"Q11", "statistics_are_the_same_through_every_handle", statistics_are_the_same_through_every_handle, 0},
     {"Q11", "counts_are_exact_after_traffic_of_many", counts_are_exact_after_traffic_of_many, 0},
+    {"Q11", "polling_counts_as_nothing", polling_counts_as_nothing, 0},
+    {"Q11", "high_water_is_never_below_what_lies_there", high_water_is_never_below_what_lies_there, 0},
     {"Q11", "figures_stay_possible_during_traffic", figures_stay_possible_during_traffic, 0},
 };
 

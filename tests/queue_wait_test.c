@@ -1,6 +1,8 @@
 /* Waiting: Q7. Deadlines are never early; how late is a matter of scheduling, so only hangs fail. */
 #include "support_queue.h"
 
+#include "core/control.h"
+
 static const int64_t spans[] = {1, 1000, PIPC_US(300), PIPC_MS(1), PIPC_MS(7), PIPC_MS(39), PIPC_MS(41), PIPC_MS(125)};
 
 enum { SPANS = sizeof spans / sizeof spans[0] };
@@ -260,6 +262,27 @@ static void death_of_a_sleeper_strands_no_message(void)
     queue_end(queue, "q");
 }
 
+static int die_with_the_lock(void *argument)
+{
+    struct pipc_patience patience;
+    pipc_queue *queue = argument;
+    pipc_patience_begin(&patience, PIPC_SECONDS(10), NULL, NULL);
+    return pipc_lock_take(&queue->control->lock, pipc_queue_self(queue), pipc_queue_namespace(queue), &patience);
+}
+
+/* Who never waits long enough to look at the lock's owner twice must get past a dead one all the same. */
+static void shortest_wait_gets_past_a_dead_owner_of_the_lock(void)
+{
+    pipc_queue *queue = queue_make("q", 4, 64);
+    REQUIRE_OK(send_one(queue, PIPC_NOWAIT));
+    CHECK_EQUAL(test_wait(test_fork(die_with_the_lock, queue), PIPC_SECONDS(20)), 0);
+    int error = PIPC_E_TIMEOUT;
+    for (unsigned i = 0; i < 3 && error == PIPC_E_TIMEOUT; i++)
+        error = receive_any(queue, 1);
+    CHECK_OK(error);
+    queue_end(queue, "q");
+}
+
 static const struct test tests[] = {
     {"Q7", "receive_times_out_and_never_early", receive_times_out_and_never_early, 0},
     {"Q6 Q7", "typed_receive_times_out_among_other_types", typed_receive_times_out_among_other_types, 0},
@@ -277,6 +300,7 @@ static const struct test tests[] = {
     {"Q7", "as_many_sleepers_as_messages_all_wake", as_many_sleepers_as_messages_all_wake, 0},
     {"Q7", "as_many_blocked_senders_as_places_all_wake", as_many_blocked_senders_as_places_all_wake, 0},
     {"Q7", "death_of_a_sleeper_strands_no_message", death_of_a_sleeper_strands_no_message, 0},
+    {"Q7 G4", "shortest_wait_gets_past_a_dead_owner_of_the_lock", shortest_wait_gets_past_a_dead_owner_of_the_lock, 0},
 };
 
 TEST_MAIN("queue_wait", tests)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # embed_test.sh BACKEND FOLDER: builds and runs a project outside the tree that uses pipc, in C and C++,
-# through add_subdirectory, the installed CMake package and pkg-config, static and shared. The install
+# through add_subdirectory, FetchContent, the installed CMake package and pkg-config, static and shared. The install
 # prefix is moved, and the build that filled it deleted, before anybody uses it. FOLDER is for scratch.
 set -u
 LC_ALL=C
@@ -83,9 +83,9 @@ as_pkg_config() # link
         (LD_LIBRARY_PATH=$library && export LD_LIBRARY_PATH && run_both "$work/pc")
 }
 
-as_subdirectory() # ON or OFF
+in_its_tree() # subdirectory or fetch, ON or OFF
 {
-    build "$work/outside" "$work/sub" -DHOW=subdirectory -DPIPC_SOURCE="$source" -DBUILD_SHARED_LIBS="$1" &&
+    build "$work/outside" "$work/sub" -DHOW="$1" -DPIPC_SOURCE="$source" -DBUILD_SHARED_LIBS="$2" &&
         run_both "$work/sub"
     status=$?
     rm -rf -- "$work/sub"
@@ -109,7 +109,9 @@ for link in static shared; do
     report "pkg_config_$link" $?
     links_as_said "$link"
     report "consumer_is_linked_$link" $?
-    as_subdirectory "$on"
+    in_its_tree subdirectory "$on"
     report "add_subdirectory_$link" $?
+    in_its_tree fetch "$on"
+    report "fetch_content_$link" $?
 done
 [ "$failures" -eq 0 ]
