@@ -117,7 +117,7 @@ static inline pipc_selection pipc_up_to(uint32_t type)
 typedef struct pipc_queue_info {
     uint64_t messages;     /**< Messages now: sent and not yet taken. */
     uint64_t bytes;        /**< Bytes of their bodies. */
-    uint64_t high_water;   /**< Most messages there ever were at once. */
+    uint64_t high_water;   /**< Most messages there ever were at once; one on its way in or out counts. */
     uint64_t sent;         /**< Messages sent since creation. */
     uint64_t received;     /**< Messages received since creation (purged ones do not count). */
     uint64_t max_size;     /**< Largest message, bytes. */
@@ -235,7 +235,8 @@ PIPC_API int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped);
 /** Tells a queue's statistics and limits. Never takes the queue's lock.
  *  @param queue any open handle
  *  @param[out] info filled in on success, else untouched; its strings are constants
- *  @return 0, or #PIPC_E_INVALID (NULL), #PIPC_E_REMOVED
+ *  @return 0, or #PIPC_E_INVALID (NULL), #PIPC_E_REMOVED, #PIPC_E_BUSY (called in a handler that interrupted a
+ *    call on this queue)
  *  @par Threads, fork, signals
  *  Any thread at any time; in a forked child too. Not in a signal handler. Does not wait. */
 PIPC_API int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info);
