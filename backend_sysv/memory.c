@@ -113,8 +113,7 @@ void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address)
         return;
     }
     memory->lent = false;
-    if ((atomic_load(&memory->object->state) & PIPC_STATE_MASK) != PIPC_STATE_BUILDING) /* its builder writes on */
-        mprotect(base, memory->length, PROT_READ);
+    protect(memory, PIPC_READ);
 }
 
 int pipc_be_memory_attachments(struct pipc_be_memory *memory, uint64_t *count)

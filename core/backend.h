@@ -33,7 +33,7 @@
 /* ---- The object: what stands at the start of all memory made by a backend ------------------ */
 
 #define PIPC_OBJECT_MAGIC  0x63706970u /* "pipc" in little-endian memory */
-#define PIPC_OBJECT_LAYOUT 1u          /* raise with every incompatible change of any shared structure */
+#define PIPC_OBJECT_LAYOUT 2u          /* raise with every incompatible change of any shared structure */
 
 enum pipc_kind { PIPC_KIND_QUEUE = 1, PIPC_KIND_SHM = 2 };
 

@@ -209,13 +209,16 @@ int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
     return error;
 }
 
-/* Notes the words of places that should have a message in the kernel, or whose sender is dead. */
+/* Notes the words of places that should have a message in the kernel, or whose sender is dead. Begins anywhere, so
+ * that in the end every reservation is judged. */
 static void note_places(struct pipc_queue *queue)
 {
-    for (uint32_t at = 0; at < queue->max_messages; at++) {
+    uint32_t first = (uint32_t)(pipc_random() % queue->max_messages), judged = 0;
+    for (uint32_t i = 0; i < queue->max_messages; i++) {
+        uint32_t at = (first + i) % queue->max_messages;
         uint64_t word = atomic_load(&queue->words[at]);
         bool lost = pipc_word_state(word) == PIPC_SLOT_SENT ||
-                    (pipc_word_state(word) == PIPC_SLOT_RESERVED &&
+                    (pipc_word_state(word) == PIPC_SLOT_RESERVED && judged++ < PIPC_MOST_JUDGED &&
                      pipc_is_dead(pipc_word_owner(word), pipc_queue_namespace(queue)));
         queue->slots[at].noted = lost ? word : 0;
     }

@@ -35,19 +35,19 @@ uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t k
 
 int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes)
 {
-    struct pipc_control *control = data;
+    const volatile struct pipc_control *control = data; /* each field is read once */
     if (bytes < sizeof *control)
         return pipc_fail(PIPC_E_DAMAGED, "the queue has no room for its control area; remove the queue");
     uint32_t n = control->max_messages, ask = control->kernel_ask;
     uint64_t size = control->max_size, need = pipc_control_bytes(n, size, ask);
-    uint32_t kernel_size = queue->object->queue_size;
+    uint32_t kernel_size = ((const volatile struct pipc_object *)queue->object)->queue_size;
     if (need == 0 || need > bytes || kernel_size < sizeof(struct pipc_envelope) || kernel_size > ask)
         return pipc_fail(PIPC_E_DAMAGED,
                          "the queue's sizes are impossible: %u messages of %llu bytes, kernel messages of %u, in %llu "
                          "bytes; remove the queue",
                          n, (unsigned long long)size, kernel_size, (unsigned long long)bytes);
     unsigned char *at = data;
-    queue->control = control;
+    queue->control = data;
     queue->max_messages = n;
     queue->max_size = size;
     queue->kernel_size = kernel_size;

@@ -36,6 +36,7 @@ struct pipc_control {
     _Atomic int32_t last_receiver;
     _Atomic int64_t audit_at;      /* when the books were compared last */
     _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
+    struct pipc_word room;         /* what senders sleep on, woken one by one; receivers look at it each time */
 
     /* The senders' side. */
     _Alignas(64) _Atomic uint64_t tickets; /* the last ticket drawn */
@@ -45,12 +46,11 @@ struct pipc_control {
     _Atomic int32_t last_sender;
     _Atomic uint32_t free_hint; /* a slot freed lately */
 
-    /* What callers sleep on. */
+    /* What receivers sleep on; senders look at it each time. */
     _Alignas(64) struct pipc_word items; /* receivers of any message, woken one by one */
     struct pipc_word picky;              /* selective receivers, all woken */
-    _Alignas(64) struct pipc_word room;  /* senders, woken one by one */
 
-    uint64_t last_order[PIPC_PRIORITIES]; /* highest order claimed so far, by priority (lock) */
+    _Alignas(64) uint64_t last_order[PIPC_PRIORITIES]; /* highest order claimed so far, by priority (lock) */
 
     /* Fixed at creation. */
     uint32_t max_messages;
@@ -83,6 +83,7 @@ struct pipc_slot {
     uint64_t noted; /* by the audit: the word as it was */
 };
 
+_Static_assert(offsetof(struct pipc_control, max_messages) <= 512, "every value of each live byte can be tried");
 _Static_assert(sizeof(struct pipc_envelope) == 32, "the envelope has no padding");
 _Static_assert(sizeof(struct pipc_slot) == 64, "one slot, one line");
 

@@ -125,11 +125,11 @@ bool pipc_index_recover(struct pipc_queue *queue)
     if (count > PIPC_UNDO_MAX)
         return false;
     while (count > 0) {
-        struct pipc_undo undo = queue->undo[--count];
-        uint32_t *link = link_of(queue, undo.link);
+        const volatile struct pipc_undo *undo = &queue->undo[--count];
+        uint32_t *link = link_of(queue, undo->link);
         if (!link)
             return settle(queue, false);
-        *(volatile uint32_t *)link = undo.old;
+        *(volatile uint32_t *)link = undo->old;
     }
     return settle(queue, true);
 }

@@ -72,39 +72,45 @@ static bool find(struct receive *receive, uint32_t *slot)
     }
 }
 
-/* The best FULL slot, PIPC_INDEX_NONE if none is wanted. Damage found on the way is mended once. */
-static int best_full(struct receive *receive, uint32_t *slot)
+/* What a FULL slot holds: read once, and made possible whatever a hostile peer wrote there. */
+static void describe(const struct pipc_queue *queue, uint32_t slot, struct pipc_claimed *message)
 {
-    if (!find(receive, slot)) {
+    const volatile struct pipc_slot *full = &queue->slots[slot];
+    uint32_t length = atomic_load_explicit(&full->length, memory_order_relaxed);
+    uint32_t type = full->type, priority = full->priority;
+    message->slot = slot;
+    message->type = type != 0 && type <= PIPC_TYPE_MAX ? type : PIPC_TYPE_MAX;
+    message->priority = priority <= PIPC_PRIORITY_MAX ? priority : PIPC_PRIORITY_MAX;
+    message->length = length <= queue->max_size ? length : (uint32_t)queue->max_size;
+    message->order = full->order;
+    message->pull = full->pull;
+}
+
+/* The best FULL slot; its number is PIPC_INDEX_NONE if none is wanted. Damage found on the way is mended once. */
+static int best_full(struct receive *receive, struct pipc_claimed *best)
+{
+    if (!find(receive, &best->slot)) {
         int error = pipc_rebuild(receive->queue);
         if (error)
             return error;
-        if (!find(receive, slot))
+        if (!find(receive, &best->slot))
             return pipc_fail(PIPC_E_DAMAGED, "the queue's index is damaged");
     }
-    if (*slot != PIPC_INDEX_NONE && !wanted(receive->selection, receive->queue->slots[*slot].type))
-        *slot = PIPC_INDEX_NONE;
+    if (best->slot == PIPC_INDEX_NONE)
+        return 0;
+    describe(receive->queue, best->slot, best);
+    if (!wanted(receive->selection, best->type))
+        best->slot = PIPC_INDEX_NONE;
     return 0;
 }
 
-static bool staged_is_better(const struct pipc_queue *queue, const struct pipc_claimed *staged, uint32_t slot)
+static bool staged_is_better(const struct pipc_claimed *staged, const struct pipc_claimed *full)
 {
-    const struct pipc_slot *full = &queue->slots[slot];
     if (staged->priority != full->priority)
         return staged->priority > full->priority;
     if (staged->order != full->order)
         return staged->order < full->order;
     return staged->pull < full->pull;
-}
-
-static void describe(const struct pipc_queue *queue, uint32_t slot, struct pipc_claimed *message)
-{
-    const struct pipc_slot *full = &queue->slots[slot];
-    uint32_t length = atomic_load_explicit(&full->length, memory_order_relaxed);
-    message->slot = slot;
-    message->type = full->type;
-    message->priority = full->priority;
-    message->length = length <= queue->max_size ? length : (uint32_t)queue->max_size;
 }
 
 /* Copies a message to the caller's buffer. */
@@ -151,12 +157,11 @@ static int deliver_staged(struct receive *receive, const struct pipc_claimed *st
     return 0;
 }
 
-static int deliver_full(struct receive *receive, uint32_t slot)
+static int deliver_full(struct receive *receive, const struct pipc_claimed *full)
 {
     struct pipc_queue *queue = receive->queue;
-    struct pipc_claimed message;
-    describe(queue, slot, &message);
-    int error = hand_over(receive, &message, pipc_slot_body(queue, slot));
+    uint32_t slot = full->slot;
+    int error = hand_over(receive, full, pipc_slot_body(queue, slot));
     if (error || receive->peek)
         return error;
     pipc_pending(queue, slot + 1);
@@ -175,22 +180,21 @@ static int deliver_full(struct receive *receive, uint32_t slot)
 static int look_locked(struct receive *receive)
 {
     struct pipc_queue *queue = receive->queue;
-    struct pipc_claimed staged;
+    struct pipc_claimed staged, full;
     bool is_staged;
-    uint32_t slot;
     uint64_t pulls = 0;
     int error = pull(receive, &staged, &is_staged, &pulls);
     if (!error && !is_staged && pipc_audit_due(queue, pipc_index_is_empty(queue)))
         error = pipc_audit(queue, &pulls);
     if (!error)
-        error = best_full(receive, &slot);
+        error = best_full(receive, &full);
     if (error)
         return error;
-    if (is_staged && (slot == PIPC_INDEX_NONE || staged_is_better(queue, &staged, slot)))
+    if (is_staged && (full.slot == PIPC_INDEX_NONE || staged_is_better(&staged, &full)))
         return deliver_staged(receive, &staged);
     if (is_staged && (error = pipc_stow(queue, &staged)))
         return error;
-    return slot == PIPC_INDEX_NONE ? PIPC_E_EMPTY : deliver_full(receive, slot);
+    return full.slot == PIPC_INDEX_NONE ? PIPC_E_EMPTY : deliver_full(receive, &full);
 }
 
 static int look(struct receive *receive, struct pipc_patience *patience)

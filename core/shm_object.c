@@ -114,7 +114,7 @@ static int open_object(struct pipc_shm *shm, const char *name, uint32_t flags, c
                    ? pipc_fail(PIPC_E_INVALID, "\"%s\" does not exist, and new memory needs a size", name)
                    : error;
     shm->object = pipc_be_memory_object(shm->memory);
-    shm->size = shm->object->size;
+    shm->size = pipc_be_memory_size(shm->memory); /* not the header's: a peer may have changed that by now */
     if (is_new) {
         error = flags & PIPC_PREFAULT ? touch(shm) : 0;
         if (error)
@@ -122,8 +122,6 @@ static int open_object(struct pipc_shm *shm, const char *name, uint32_t flags, c
         return error ? error : pipc_be_memory_publish(shm->memory);
     }
     error = pipc_namespace_check(shm->object, flags);
-    if (!error && shm->size > pipc_be_memory_size(shm->memory))
-        error = pipc_fail(PIPC_E_DAMAGED, "\"%s\" is smaller than its header says", name);
     if (!error)
         error = pipc_option_check(name, "size", asked->size, shm->size);
     if (!error)

@@ -39,11 +39,12 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
 /* May this reservation be taken over? One of this very thread is a ghost: a thread never reserves twice at once. */
 static bool abandoned(const struct pipc_queue *queue, uint64_t word)
 {
-    return pipc_word_state(word) == PIPC_SLOT_RESERVED && pipc_queue_namespace(queue) &&
+    return pipc_queue_namespace(queue) &&
            (pipc_word_owner(word) == pipc_self() || pipc_is_dead(pipc_word_owner(word), queue->pid_namespace));
 }
 
-/* Takes a place over from a dead sender. If its message was put, the new generation voids it. */
+/* Takes a place over from a dead sender. If its message was put, the new generation voids it. Begins anywhere, so
+ * that in the end every reservation is judged. */
 static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 {
     int64_t now = pipc_now(), last = atomic_load(&queue->control->takeover_at);
@@ -51,8 +52,13 @@ static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
         return false;
     if (!atomic_compare_exchange_strong(&queue->control->takeover_at, &last, now))
         return false;
-    for (uint32_t at = 0; at < queue->max_messages; at++) {
+    uint32_t first = (uint32_t)(pipc_random() % queue->max_messages), judged = 0;
+    for (uint32_t i = 0; i < queue->max_messages && judged < PIPC_MOST_JUDGED; i++) {
+        uint32_t at = (first + i) % queue->max_messages;
         uint64_t seen = atomic_load(&queue->words[at]);
+        if (pipc_word_state(seen) != PIPC_SLOT_RESERVED)
+            continue;
+        judged++;
         if (abandoned(queue, seen) && reserve_at(queue, at, seen, word)) {
             *slot = at;
             atomic_store(&queue->control->takeover_at, 0); /* there may be more of them */

@@ -17,6 +17,10 @@ enum pipc_slot_state { PIPC_SLOT_FREE, PIPC_SLOT_RESERVED, PIPC_SLOT_SENT, PIPC_
 
 #define PIPC_GENERATION_MASK 0xfffu
 
+/* How many reservations one call judges dead or alive, which costs system calls: more than there are sending
+ * threads as a rule, and few enough that a peer who writes reservations into a million slots holds nobody up. */
+#define PIPC_MOST_JUDGED 500
+
 static inline enum pipc_slot_state pipc_word_state(uint64_t word)
 {
     return (enum pipc_slot_state)(word & 3);

@@ -25,6 +25,9 @@ bool probe_mode(uint32_t kind, const char *name, uint32_t *mode, uint32_t *owner
 bool probe_place_foreign(uint32_t kind, const char *name, size_t bytes, int filling);
 bool probe_remove_foreign(uint32_t kind, const char *name);
 
+/* Cuts the memory object off behind so many bytes. False also where this family's memory cannot shrink. */
+bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes);
+
 /* Removes the memory object behind pipc's back. */
 bool probe_remove_memory(uint32_t kind, const char *name);
 

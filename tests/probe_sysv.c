@@ -87,6 +87,15 @@ bool probe_remove_foreign(uint32_t kind, const char *name)
     return id >= 0 && shmctl(id, IPC_RMID, NULL) == 0;
 }
 
+bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes)
+{
+    (void)kind;
+    (void)name;
+    (void)bytes;
+    errno = ENOTSUP; /* a segment has its size for life */
+    return false;
+}
+
 bool probe_remove_memory(uint32_t kind, const char *name)
 {
     struct shmid_ds facts;

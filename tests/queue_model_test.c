@@ -1,62 +1,10 @@
-/* Random calls by one process, compared with a model of a queue that anyone can read: Q5, Q6, Q9, Q11, Q15.
- * The model keeps the messages in the order of sending and looks through all of them each time. */
+/* Random calls by one process, compared with a model of a queue that anyone can read: Q5, Q6, Q9, Q11, Q15. */
+#include "support_model.h"
 #include "support_queue.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { MOST = 300, TYPES = 6 };
-
-struct entry {
-    uint64_t number, size;
-    uint32_t type, priority;
-};
-
-struct model {
-    struct entry entries[MOST];
-    uint32_t count, capacity;
-    uint64_t next, sent, received, high_water;
-};
-
-static bool wants(pipc_selection selection, uint32_t type)
-{
-    switch (selection.rule) {
-    case PIPC_RULE_EXACTLY:
-        return type == selection.type;
-    case PIPC_RULE_EXCEPT:
-        return type != selection.type;
-    case PIPC_RULE_UP_TO:
-        return type <= selection.type;
-    default:
-        return true;
-    }
-}
-
-/* Entries are looked at from the oldest on, so only a better one replaces the best so far. */
-static bool is_better(pipc_selection selection, const struct entry *entry, const struct entry *best)
-{
-    if (selection.rule == PIPC_RULE_UP_TO && entry->type != best->type)
-        return entry->type < best->type;
-    return entry->priority > best->priority;
-}
-
-static struct entry *choose(struct model *model, pipc_selection selection)
-{
-    struct entry *best = NULL;
-    for (uint32_t i = 0; i < model->count; i++) {
-        struct entry *entry = &model->entries[i];
-        if (wants(selection, entry->type) && (!best || is_better(selection, entry, best)))
-            best = entry;
-    }
-    return best;
-}
-
-static void take_out(struct model *model, struct entry *entry)
-{
-    size_t behind = (size_t)(model->entries + model->count - entry - 1);
-    memmove(entry, entry + 1, behind * sizeof *entry);
-    model->count--;
-}
+enum { TYPES = 6 };
 
 static pipc_selection random_selection(uint64_t *random)
 {
@@ -83,22 +31,17 @@ static uint64_t random_size(uint64_t *random)
 
 static void step_send(pipc_queue *queue, struct model *model, uint64_t *random)
 {
-    struct entry entry = {.number = model->next++, .size = random_size(random)};
+    struct model_entry entry = {.number = model->next++, .size = random_size(random)};
     entry.type = 1 + test_random(random, TYPES);
     entry.priority = test_random(random, 2) ? 0 : test_random(random, 32);
     int error = queue_send(queue, entry.type, entry.priority, entry.number, entry.size, PIPC_NOWAIT);
-    if (model->count == model->capacity) {
+    if (model_send(model, &entry))
+        REQUIRE_OK(error);
+    else
         REQUIRE_ERROR(error, FULL);
-        return;
-    }
-    REQUIRE_OK(error);
-    model->entries[model->count++] = entry;
-    model->sent++;
-    if (model->count > model->high_water)
-        model->high_water = model->count;
 }
 
-static void check_got(const struct queue_got *got, const struct entry *entry)
+static void check_got(const struct queue_got *got, const struct model_entry *entry)
 {
     REQUIRE_EQUAL(got->number, entry->number);
     REQUIRE_EQUAL(got->size, entry->size);
@@ -109,7 +52,7 @@ static void check_got(const struct queue_got *got, const struct entry *entry)
 static void step_take(pipc_queue *queue, struct model *model, uint64_t *random, bool peek)
 {
     pipc_selection selection = random_selection(random);
-    struct entry *entry = choose(model, selection);
+    struct model_entry *entry = model_choose(model, selection);
     struct queue_got got;
     int error = (peek ? queue_peek : queue_receive)(queue, selection, &got, PIPC_NOWAIT);
     if (!entry) {
@@ -118,16 +61,14 @@ static void step_take(pipc_queue *queue, struct model *model, uint64_t *random, 
     }
     REQUIRE_OK(error);
     check_got(&got, entry);
-    if (peek)
-        return;
-    take_out(model, entry);
-    model->received++;
+    if (!peek)
+        model_take(model, entry);
 }
 
 static void step_too_small(pipc_queue *queue, struct model *model, uint64_t *random)
 {
     pipc_selection selection = random_selection(random);
-    struct entry *entry = choose(model, selection);
+    struct model_entry *entry = model_choose(model, selection);
     char byte;
     pipc_message message = {.data = &byte, .size = 1};
     if (!entry)
@@ -140,21 +81,17 @@ static void step_purge(pipc_queue *queue, struct model *model)
 {
     uint64_t dropped = 0;
     REQUIRE_OK(pipc_queue_purge(queue, &dropped));
-    REQUIRE_EQUAL(dropped, model->count);
-    model->count = 0;
+    REQUIRE_EQUAL(dropped, model_purge(model));
 }
 
 static void compare_statistics(pipc_queue *queue, const struct model *model)
 {
     pipc_queue_info info = queue_info(queue);
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < model->count; i++)
-        bytes += model->entries[i].size;
     REQUIRE_EQUAL(info.messages, model->count);
-    REQUIRE_EQUAL(info.bytes, bytes);
     REQUIRE_EQUAL(info.sent, model->sent);
     REQUIRE_EQUAL(info.received, model->received);
     REQUIRE_EQUAL(info.high_water, model->high_water);
+    REQUIRE(model_agrees(model, &info));
 }
 
 /* `sends` of ten steps send: above 5 the queue tends to be full, below to be empty. */
@@ -204,7 +141,7 @@ static void calls_answer_as_the_model_does_with_a_few_places(void)
 static void calls_answer_as_the_model_does_beyond_the_kernels_depth(void)
 {
     play(64, 10000, 5);
-    play(MOST, 20000, 6);
+    play(MODEL_MOST, 20000, 6);
 }
 
 static const struct test tests[] = {
