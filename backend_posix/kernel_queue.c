@@ -19,7 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH (PIPC_NAME_MAX + 32)
+#define PATH   (PIPC_NAME_MAX + 32)
+#define LABELS 100 /* random ones that are tried */
 
 struct pipc_be_queue {
     mqd_t mq;
@@ -78,11 +79,18 @@ static int refuse(uint32_t size)
     }
 }
 
+/* Some other queue has the label: astonishing, and not to be believed for ever. */
+static bool is_taken(unsigned *tries)
+{
+    return errno == EEXIST && ++*tries < LABELS;
+}
+
 /* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
 static mqd_t make(struct pipc_object *object, uint32_t depth, uint32_t size, uint32_t mode)
 {
     struct mq_attr shape = {.mq_maxmsg = (long)depth, .mq_msgsize = (long)size};
     char path[PATH];
+    unsigned tries = 0;
     mqd_t mq;
     do {
         object->queue_label = pipc_random();
@@ -90,7 +98,7 @@ static mqd_t make(struct pipc_object *object, uint32_t depth, uint32_t size, uin
         path_of(path, object->name, object->queue_label);
         PIPC_POINT("kernel queue: label told, not made");
         mq = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, (mode_t)mode, &shape);
-    } while (mq == (mqd_t)-1 && (errno == EEXIST || errno == EINTR));
+    } while (mq == (mqd_t)-1 && (pipc_again(&tries) || is_taken(&tries)));
     PIPC_POINT("kernel queue: made, mode not settled");
     if (mq == (mqd_t)-1)
         object->queue_label = 0;
@@ -141,7 +149,10 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     while (mq == (mqd_t)-1 && ask_less(&depth, &size, least_size));
     if (mq == (mqd_t)-1)
         return refuse(size);
-    int error = fchmod(mq, (mode_t)mode) == 0 ? 0 : refuse(size);
+    int error = 0;
+    if (fchmod(mq, (mode_t)mode) != 0)
+        error =
+            pipc_fail(pipc_error_from(errno), "fchmod(\"%s\", the kernel's queue): %s", object->name, strerror(errno));
     if (!error)
         error = new_queue(out, mq);
     if (error) {
@@ -181,12 +192,13 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *obj
 {
     static const int ways[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
     char path[PATH];
+    unsigned tries = 0;
     mqd_t mq;
     *out = NULL;
     path_of(path, object->name, object->queue_label);
     do
         mq = mq_open(path, ways[rights & 3u] | O_NONBLOCK | O_CLOEXEC);
-    while (mq == (mqd_t)-1 && errno == EINTR);
+    while (mq == (mqd_t)-1 && pipc_again(&tries));
     if (mq == (mqd_t)-1)
         return open_failed(path, rights);
     struct mq_attr shape;
@@ -202,10 +214,11 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *obj
 
 int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
+    unsigned tries = 0;
     while (mq_send(queue->mq, text, size, priority) != 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
         case ENOMEM:
             return PIPC_E_FULL;
@@ -219,11 +232,12 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
 
 int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
 {
+    unsigned tries = 0;
     ssize_t length;
     while ((length = mq_receive(queue->mq, text, capacity, NULL)) < 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
             return PIPC_E_EMPTY;
         case EMSGSIZE:

@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define NO_ID        (-1)
-#define LOWEST_MTYPE 32 /* of priority 0 */
+#define LOWEST_MTYPE 32  /* of priority 0 */
+#define LABELS       100 /* random ones that are tried */
 
 struct pipc_be_queue {
     int id;
@@ -62,9 +63,16 @@ static int refuse(uint32_t size)
     }
 }
 
+/* Some other queue has the label: astonishing, and not to be believed for ever. */
+static bool is_taken(unsigned *tries)
+{
+    return errno == EEXIST && ++*tries < LABELS;
+}
+
 /* Makes a queue under a label that nobody uses. -1 and errno on failure. */
 static int make(struct pipc_object *object, uint32_t mode)
 {
+    unsigned tries = 0;
     int id;
     do {
         uint64_t label = pipc_random() & 0x7fffffffu;
@@ -76,7 +84,7 @@ static int make(struct pipc_object *object, uint32_t mode)
         atomic_signal_fence(memory_order_seq_cst);
         PIPC_POINT("kernel queue: label told, not made");
         id = msgget((key_t)label, IPC_CREAT | IPC_EXCL | (int)mode);
-    } while (id < 0 && errno == EEXIST);
+    } while (id < 0 && is_taken(&tries));
     PIPC_POINT("kernel queue: made, id not told");
     if (id < 0)
         object->queue_label = 0;
@@ -142,6 +150,9 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *obj
     if (id < 0 && label != IPC_PRIVATE && errno == EACCES)
         return pipc_fail(PIPC_E_ACCESS, "msgget(\"%.*s\", key 0x%08x): the queue's mode does not let this user %s",
                          PIPC_NAME_MAX, object->name, (unsigned)label, rights & PIPC_SEND ? "send" : "receive");
+    if (id < 0 && label != IPC_PRIVATE && errno != ENOENT && errno != EIDRM)
+        return pipc_fail(pipc_error_from(errno), "msgget(\"%.*s\", key 0x%08x): %s", PIPC_NAME_MAX, object->name,
+                         (unsigned)label, strerror(errno));
     if (id < 0 || id != object->queue_id)
         return pipc_fail(PIPC_E_DAMAGED,
                          "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
@@ -167,10 +178,11 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
 {
     long *mtype = (long *)text - 1;
     *mtype = LOWEST_MTYPE - (long)priority;
+    unsigned tries = 0;
     while (msgsnd(queue->id, mtype, size, IPC_NOWAIT) != 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
         case ENOMEM:
             return PIPC_E_FULL;
@@ -191,14 +203,16 @@ int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity,
 {
     long *mtype = (long *)text - 1;
     int flags = IPC_NOWAIT;
+    unsigned tries = 0;
     ssize_t length;
     while ((length = msgrcv(queue->id, mtype, capacity, -LONG_MAX, flags)) < 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
-        case E2BIG:
+        if (errno == E2BIG && !(flags & MSG_NOERROR)) {
             flags |= MSG_NOERROR;
             continue;
+        }
+        switch (errno) {
         case ENOMSG:
             return PIPC_E_EMPTY;
         case EINVAL:
