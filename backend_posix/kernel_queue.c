@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH (PIPC_NAME_MAX + 32)
+#define PATH   (PIPC_NAME_MAX + 32)
+#define LABELS 100 /* random ones that are tried */
 
 struct pipc_be_queue {
     mqd_t mq;
@@ -79,12 +80,19 @@ static int refuse(uint32_t size)
     }
 }
 
+/* Some other queue has the label: astonishing, and not to be believed for ever. */
+static bool is_taken(unsigned *tries)
+{
+    return errno == EEXIST && ++*tries < LABELS;
+}
+
 /* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
 static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
 {
     struct pipc_object *object = memory->object;
     struct mq_attr shape = {.mq_maxmsg = (long)depth, .mq_msgsize = (long)size};
     char path[PATH];
+    unsigned tries = 0;
     mqd_t mq;
     do {
         object->queue_label = pipc_random();
@@ -92,7 +100,7 @@ static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, 
         path_of(path, memory->name, object->queue_label);
         PIPC_POINT("kernel queue: label told, not made");
         mq = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, (mode_t)mode, &shape);
-    } while (mq == (mqd_t)-1 && (errno == EEXIST || errno == EINTR));
+    } while (mq == (mqd_t)-1 && (pipc_again(&tries) || is_taken(&tries)));
     PIPC_POINT("kernel queue: made, mode not settled");
     if (mq == (mqd_t)-1)
         object->queue_label = 0;
@@ -146,7 +154,8 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
         return refuse(size);
     int error = 0;
     if (fchmod(mq, (mode_t)mode) != 0)
-        error = pipc_fail(pipc_error_from(errno), "fchmod of the new kernel queue: %s", strerror(errno));
+        error =
+            pipc_fail(pipc_error_from(errno), "fchmod(\"%s\", the kernel's queue): %s", memory->name, strerror(errno));
     if (!error)
         error = new_queue(out, mq);
     if (error) {
@@ -187,12 +196,13 @@ int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory
     const struct pipc_object *object = memory->object;
     static const int ways[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
     char path[PATH];
+    unsigned tries = 0;
     mqd_t mq;
     *out = NULL;
     path_of(path, memory->name, object->queue_label);
     do
         mq = mq_open(path, ways[rights & 3u] | O_NONBLOCK | O_CLOEXEC);
-    while (mq == (mqd_t)-1 && errno == EINTR);
+    while (mq == (mqd_t)-1 && pipc_again(&tries));
     if (mq == (mqd_t)-1)
         return open_failed(path, rights);
     struct mq_attr shape;
@@ -208,10 +218,11 @@ int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory
 
 int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
+    unsigned tries = 0;
     while (mq_send(queue->mq, text, size, priority) != 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
         case ENOMEM:
             return PIPC_E_FULL;
@@ -225,11 +236,12 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
 
 int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
 {
+    unsigned tries = 0;
     ssize_t length;
     while ((length = mq_receive(queue->mq, text, capacity, NULL)) < 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
             return PIPC_E_EMPTY;
         case EMSGSIZE:

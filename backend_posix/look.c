@@ -30,12 +30,14 @@ void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request
 }
 
 /* O_NONBLOCK: a fifo under our name must not hold us up. */
-int pipc_name_open_file(const struct pipc_be_memory *memory, int flags, uint32_t mode)
+int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
 {
+    unsigned tries = 0;
     int fd;
+    memory->call = "shm_open";
     do
         fd = shm_open(memory->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode);
-    while (fd < 0 && errno == EINTR);
+    while (fd < 0 && pipc_again(&tries));
     return fd;
 }
 
@@ -53,10 +55,11 @@ static struct flock bytes_from(short type, off_t first, off_t count)
 static int set_lock(int fd, short type, off_t byte)
 {
     struct flock lock = bytes_from(type, byte, 1);
+    unsigned tries = 0;
     int result;
     do
         result = fcntl(fd, F_OFD_SETLK, &lock);
-    while (result != 0 && errno == EINTR);
+    while (result != 0 && pipc_again(&tries));
     return result;
 }
 
@@ -111,6 +114,7 @@ int pipc_name_lock(struct pipc_be_memory *memory)
     PIPC_POINT("names: lock opened, not locked");
     if (before != atomic_load(&forks) || !is_same_file(memory->fd, memory->lock))
         return 0;
+    memory->call = "fcntl";
     if (set_lock(memory->lock, F_WRLCK, BUILD_BYTE) == 0)
         return 1;
     return errno == EAGAIN || errno == EACCES ? 0 : -1;
@@ -143,9 +147,10 @@ bool pipc_name_is_locked(int fd)
     return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-bool pipc_name_attach(int fd)
+bool pipc_name_attach(struct pipc_be_memory *memory)
 {
-    return set_lock(fd, F_RDLCK, ATTACH_FIRST + (off_t)(pipc_random() % (uint64_t)ATTACH_COUNT)) == 0;
+    memory->call = "fcntl";
+    return set_lock(memory->fd, F_RDLCK, ATTACH_FIRST + (off_t)(pipc_random() % (uint64_t)ATTACH_COUNT)) == 0;
 }
 
 /* Finds any lock of another opening in [first, end). 1: found, 0: none, -1: errno. */
@@ -201,6 +206,7 @@ bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
 {
     uint64_t page = pipc_page();
     int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    memory->call = "mmap";
     memory->length = (size_t)((bytes + page - 1) / page * page);
     void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
     memory->object = base == MAP_FAILED ? NULL : base;
@@ -209,10 +215,23 @@ bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
 
 /* ---- Looking ---- */
 
-static enum sight barred(struct trouble *trouble, int error, int errno_value)
+static enum sight barred(struct trouble *trouble, int error)
 {
-    *trouble = (struct trouble){error, errno_value};
+    *trouble = (struct trouble){.error = error};
     return BARRED;
+}
+
+/* The kernel's last call failed. */
+static enum sight barred_by_kernel(const struct pipc_be_memory *memory, struct trouble *trouble, int error)
+{
+    *trouble = (struct trouble){error, errno, memory->call};
+    return BARRED;
+}
+
+static bool ask(struct pipc_be_memory *memory, struct stat *facts)
+{
+    memory->call = "fstat";
+    return fstat(memory->fd, facts) == 0;
 }
 
 /* Reads the size once: a hostile peer may write it after the check. */
@@ -226,7 +245,7 @@ static enum sight judge_ready(struct pipc_be_memory *memory, const struct pipc_b
     if (!error && memory->size > data)
         error = PIPC_E_DAMAGED;
     if (error)
-        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error, 0);
+        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error);
     return OURS;
 }
 
@@ -235,7 +254,7 @@ static enum sight judge_half(const struct pipc_be_memory *memory, const struct p
 {
     int error = pipc_object_check(memory->object, UINT64_MAX, request->kind, request->name);
     if (error)
-        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error, 0);
+        return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error);
     return HALF;
 }
 
@@ -248,14 +267,14 @@ static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_requ
     case PIPC_STATE_INIT:
         if (bytes == sizeof *object && (object->magic == 0 || object->magic == PIPC_OBJECT_MAGIC))
             return HALF;
-        return barred(trouble, PIPC_E_FOREIGN, 0);
+        return barred(trouble, PIPC_E_FOREIGN);
     case PIPC_STATE_BUILDING:
     case PIPC_STATE_DEAD:
         return judge_half(memory, request, trouble);
     case PIPC_STATE_READY:
         return judge_ready(memory, request, bytes, trouble);
     default:
-        return barred(trouble, object->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN, 0);
+        return barred(trouble, object->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN);
     }
 }
 
@@ -266,10 +285,10 @@ static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc
     for (int tries = 0; tries < TRIES; tries++) {
         off_t bytes = facts->st_size;
         if (!pipc_name_map(memory, (uint64_t)bytes))
-            return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
+            return barred_by_kernel(memory, trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno));
         enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
-        if (fstat(memory->fd, facts) != 0)
-            return barred(trouble, PIPC_E_SYSTEM, errno);
+        if (!ask(memory, facts))
+            return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
         if (facts->st_size == bytes)
             return sight;
         unmap(memory);
@@ -282,16 +301,16 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
 {
     struct stat facts;
     unmap(memory);
-    if (fstat(memory->fd, &facts) != 0)
-        return barred(trouble, PIPC_E_SYSTEM, errno);
+    if (!ask(memory, &facts))
+        return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
-        return barred(trouble, PIPC_E_FOREIGN, 0);
+        return barred(trouble, PIPC_E_FOREIGN);
     if (facts.st_nlink == 0)
         return VANISHED;
     if (facts.st_size == 0)
         return HALF;
     if ((uint64_t)facts.st_size < sizeof *memory->object)
-        return barred(trouble, PIPC_E_FOREIGN, 0);
+        return barred(trouble, PIPC_E_FOREIGN);
     return judge_at_rest(memory, request, &facts, trouble);
 }
 
@@ -319,7 +338,7 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
         memory->fd = pipc_name_open_file(memory, O_RDONLY, 0);
     }
     if (memory->fd < 0)
-        return errno == ENOENT ? NOTHING : barred(trouble, error_of_opening(errno), errno);
+        return errno == ENOENT ? NOTHING : barred_by_kernel(memory, trouble, error_of_opening(errno));
     return pipc_name_examine(memory, request, trouble);
 }
 
@@ -327,7 +346,7 @@ int pipc_name_tell(const struct trouble *trouble, const char *path)
 {
     switch (trouble->error) {
     case PIPC_E_ACCESS:
-        return pipc_fail(PIPC_E_ACCESS, "shm_open(\"%s\"): %s; its owner must grant this user the right", path,
+        return pipc_fail(PIPC_E_ACCESS, "%s(\"%s\"): %s; its owner must grant this user the right", trouble->call, path,
                          strerror(trouble->errno_value));
     case PIPC_E_FOREIGN:
         return pipc_fail(PIPC_E_FOREIGN,
@@ -341,12 +360,12 @@ int pipc_name_tell(const struct trouble *trouble, const char *path)
     case PIPC_E_DAMAGED:
         return pipc_fail(PIPC_E_DAMAGED, "the header of \"%s\" is impossible; remove it: rm /dev/shm%s", path, path);
     case PIPC_E_LIMIT:
-        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", path,
-                         strerror(trouble->errno_value));
+        return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
+                         trouble->call, path, strerror(trouble->errno_value));
     case PIPC_E_NO_MEMORY:
         return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\"): %s; this process needs address space for all of it", path,
                          strerror(trouble->errno_value));
     default:
-        return pipc_fail(trouble->error, "shm_open and mmap(\"%s\"): %s", path, strerror(trouble->errno_value));
+        return pipc_fail(trouble->error, "%s(\"%s\"): %s", trouble->call, path, strerror(trouble->errno_value));
     }
 }

@@ -40,7 +40,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define PIECE ((off_t)256 * 1024) /* reserved in one call, so that frequent signals cannot starve it */
+#define PIECE ((off_t)256 * 1024) /* reserved in one call; less where signals are so frequent that they starve it */
 
 /* ---- Making ---- */
 
@@ -66,30 +66,31 @@ static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
     switch (failed) {
     case ENOSPC:
     case EFBIG:
-    case EINVAL:
     case EDQUOT:
         return no_room(memory, need);
     case EMFILE:
     case ENFILE:
-        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
-                         memory->path, strerror(failed));
+        return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
+                         memory->call, memory->path, strerror(failed));
     case ENOMEM:
-        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\"): %s; this process needs %llu bytes of address space",
-                         memory->path, strerror(failed), need);
+        return pipc_fail(PIPC_E_NO_MEMORY, "%s(\"%s\"): %s; this process needs %llu bytes of address space",
+                         memory->call, memory->path, strerror(failed), need);
     default:
-        return pipc_fail(pipc_error_from(failed), "making \"%s\" of %llu bytes: %s", memory->path, need,
-                         strerror(failed));
+        return pipc_fail(pipc_error_from(failed), "%s(\"%s\") for an object of %llu bytes: %s", memory->call,
+                         memory->path, need, strerror(failed));
     }
 }
 
 /* A umask may have taken the owner's own rights, without which no lock can be had. Nobody else can have
  * opened such a file, so its mode is nobody else's yet. */
-static bool let_owner_in(int fd)
+static bool let_owner_in(struct pipc_be_memory *memory)
 {
     struct stat facts;
-    if (fstat(fd, &facts) != 0)
+    memory->call = "fstat";
+    if (fstat(memory->fd, &facts) != 0)
         return false;
-    return (facts.st_mode & 0600) == 0600 || fchmod(fd, (facts.st_mode & 07777) | 0600) == 0;
+    memory->call = "fchmod";
+    return (facts.st_mode & 0600) == 0600 || fchmod(memory->fd, (facts.st_mode & 07777) | 0600) == 0;
 }
 
 /* A new empty file. VANISHED: another was faster; BARRED: errno. */
@@ -98,21 +99,28 @@ static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_
     memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
     PIPC_POINT("names: file made, mode not settled");
-    if (memory->fd >= 0 && let_owner_in(memory->fd))
-        return HALF;
-    return errno == EEXIST ? VANISHED : BARRED;
+    if (memory->fd < 0)
+        return errno == EEXIST ? VANISHED : BARRED;
+    return let_owner_in(memory) ? HALF : BARRED;
 }
 
 /* Gives the file real memory from `first` to `end`. */
-static bool reserve(int fd, off_t first, off_t end)
+static bool reserve(struct pipc_be_memory *memory, off_t first, off_t end)
 {
+    off_t most = PIECE;
+    unsigned tries = 0;
+    memory->call = "posix_fallocate";
     while (first < end) {
-        off_t piece = end - first < PIECE ? end - first : PIECE;
-        errno = posix_fallocate(fd, first, piece);
-        if (errno == 0)
+        off_t piece = end - first < most ? end - first : most;
+        errno = posix_fallocate(memory->fd, first, piece);
+        if (errno == 0) {
             first += piece;
-        else if (errno != EINTR)
+            tries = 0;
+        } else if (!pipc_again(&tries)) {
             return false;
+        } else if (most > (off_t)pipc_page()) {
+            most /= 2;
+        }
     }
     return true;
 }
@@ -122,8 +130,8 @@ static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *re
 {
     off_t header = sizeof *memory->object;
     PIPC_POINT("names: locked, empty file");
-    if (fchmod(memory->fd, (mode_t)request->mode) != 0 || !reserve(memory->fd, 0, header) ||
-        !pipc_name_map(memory, bytes))
+    memory->call = "fchmod";
+    if (fchmod(memory->fd, (mode_t)request->mode) != 0 || !reserve(memory, 0, header) || !pipc_name_map(memory, bytes))
         return false;
     PIPC_POINT("names: room for the header, no header");
     pipc_object_fill(memory->object, request);
@@ -132,8 +140,7 @@ static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *re
     memory->building = true;
     PIPC_POINT("names: building");
     memory->size = request->size;
-    return reserve(memory->fd, header, (off_t)bytes) &&
-           (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory->fd));
+    return reserve(memory, header, (off_t)bytes) && (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory));
 }
 
 static int too_big(const struct pipc_be_memory *memory, uint64_t bytes, uint64_t most)
@@ -149,9 +156,10 @@ static int too_big(const struct pipc_be_memory *memory, uint64_t bytes, uint64_t
 }
 
 /* Asks before it takes: filling a file system to the brim hurts everybody who uses it. */
-static bool has_room(const struct pipc_be_memory *memory, uint64_t bytes)
+static bool has_room(struct pipc_be_memory *memory, uint64_t bytes)
 {
     struct statvfs room;
+    memory->call = "fstatvfs";
     errno = ENOSPC;
     return fstatvfs(memory->fd, &room) != 0 || room.f_blocks == 0 || bytes / room.f_frsize <= room.f_bavail;
 }
@@ -188,25 +196,29 @@ void pipc_name_built(struct pipc_be_memory *memory)
 
 /* ---- What others left half done ---- */
 
-static bool is_mine(int fd)
+static bool is_mine(const struct stat *facts)
 {
-    struct stat facts;
-    return fstat(fd, &facts) == 0 && facts.st_uid == geteuid();
+    return facts->st_uid == geteuid();
 }
 
 /* Would the kernel let this user unlink it? Setting its mode to what it is needs the same right. */
-static bool may_remove(int fd)
+static bool may_remove(int fd, const struct stat *facts)
 {
-    struct stat facts;
-    return fstat(fd, &facts) == 0 && (facts.st_uid == geteuid() || fchmod(fd, facts.st_mode & 07777) == 0);
+    return is_mine(facts) || fchmod(fd, facts->st_mode & 07777) == 0;
+}
+
+static int look_failed(const struct pipc_be_memory *memory)
+{
+    return pipc_fail(PIPC_E_SYSTEM, "fstat(\"%s\"): %s", memory->path, strerror(errno));
 }
 
 static int lock_failed(const struct pipc_be_memory *memory)
 {
     if (errno == EMFILE || errno == ENFILE)
-        return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
-                         memory->path, strerror(errno));
-    return pipc_fail(PIPC_E_SYSTEM, "fcntl(\"%s\", F_OFD_SETLK): %s", memory->path, strerror(errno));
+        return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
+                         memory->call, memory->path, strerror(errno));
+    return pipc_fail(PIPC_E_SYSTEM, "%s(\"%s\") for the builder's or an attachment's lock: %s", memory->call,
+                     memory->path, strerror(errno));
 }
 
 static int not_found(const struct pipc_be_request *request)
@@ -228,10 +240,13 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     int error = 0;
     bool create = request->flags & PIPC_CREATE;
-    if (create && !memory->object && memory->writable && is_mine(memory->fd)) {
+    struct stat facts;
+    if (fstat(memory->fd, &facts) != 0)
+        return look_failed(memory);
+    if (create && !memory->object && memory->writable && is_mine(&facts)) {
         error = build_here(memory, request);
         *build = !error;
-    } else if (may_remove(memory->fd)) {
+    } else if (may_remove(memory->fd, &facts)) {
         pipc_name_free(memory);
         error = create ? 0 : not_found(request);
     } else {
@@ -281,7 +296,7 @@ static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *re
         return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
     if ((request->flags & PIPC_WRITE) && !memory->writable)
         return pipc_fail(PIPC_E_ACCESS, "shm_open(\"%s\", O_RDWR): its mode lets this user read only", memory->path);
-    if (memory->kind == PIPC_KIND_SHM && !pipc_name_attach(memory->fd))
+    if (memory->kind == PIPC_KIND_SHM && !pipc_name_attach(memory))
         return lock_failed(memory);
     close_if_queue(memory);
     return 0;
@@ -352,7 +367,10 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
 {
     struct trouble trouble;
-    if (!memory->writable || !may_remove(memory->fd))
+    struct stat facts;
+    if (fstat(memory->fd, &facts) != 0)
+        return look_failed(memory);
+    if (!memory->writable || !may_remove(memory->fd, &facts))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
     int locked = pipc_name_lock(memory);
     if (locked < 0 && errno != EACCES) /* EACCES: the name leads to another's file by now */

@@ -27,6 +27,7 @@ struct pipc_be_memory {
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */
+    const char *call; /* the kernel's, made last where that may fail: errors name it */
     const char *name; /* the end of path */
     char path[PIPC_NAME_PATH];
 };
@@ -46,13 +47,14 @@ enum sight {
 struct trouble {
     int error;
     int errno_value;
+    const char *call; /* the kernel's, that said so */
 };
 
 /* Writes the path of a name. */
 void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request);
 
 /* shm_open of the path; never waits, never follows a link. */
-int pipc_name_open_file(const struct pipc_be_memory *memory, int flags, uint32_t mode);
+int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode);
 
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
@@ -80,7 +82,7 @@ void pipc_name_drop_empty(struct pipc_be_memory *memory);
 bool pipc_name_is_locked(int fd);
 
 /* Makes this opening count among the attachments; false: errno. */
-bool pipc_name_attach(int fd);
+bool pipc_name_attach(struct pipc_be_memory *memory);
 
 /* Counts the attachments of others; false: errno. */
 bool pipc_name_count_attached(int fd, uint64_t *others);

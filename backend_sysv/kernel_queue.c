@@ -176,6 +176,9 @@ int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory
     if (id < 0 && label != IPC_PRIVATE && errno == EACCES)
         return pipc_fail(PIPC_E_ACCESS, "msgget(\"%.*s\", key 0x%08x): the queue's mode does not let this user %s",
                          PIPC_NAME_MAX, object->name, (unsigned)label, rights & PIPC_SEND ? "send" : "receive");
+    if (id < 0 && label != IPC_PRIVATE && errno != ENOENT && errno != EIDRM)
+        return pipc_fail(pipc_error_from(errno), "msgget(\"%.*s\", key 0x%08x): %s", PIPC_NAME_MAX, object->name,
+                         (unsigned)label, strerror(errno));
     if (id < 0 || id != object->queue_id || is_strangers(memory, id))
         return pipc_fail(PIPC_E_DAMAGED,
                          "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
@@ -201,10 +204,11 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
 {
     long *mtype = (long *)text - 1;
     *mtype = LOWEST_MTYPE - (long)priority;
+    unsigned tries = 0;
     while (msgsnd(queue->id, mtype, size, IPC_NOWAIT) != 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
+        switch (errno) {
         case EAGAIN:
         case ENOMEM:
             return PIPC_E_FULL;
@@ -225,14 +229,16 @@ int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity,
 {
     long *mtype = (long *)text - 1;
     int flags = IPC_NOWAIT;
+    unsigned tries = 0;
     ssize_t length;
     while ((length = msgrcv(queue->id, mtype, capacity, -LONG_MAX, flags)) < 0) {
-        switch (errno) {
-        case EINTR:
+        if (pipc_again(&tries))
             continue;
-        case E2BIG:
+        if (errno == E2BIG && !(flags & MSG_NOERROR)) {
             flags |= MSG_NOERROR;
             continue;
+        }
+        switch (errno) {
         case ENOMSG:
             return PIPC_E_EMPTY;
         case EINVAL:

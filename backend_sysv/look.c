@@ -35,6 +35,7 @@ void pipc_name_leave(struct pipc_be_memory *memory)
 bool pipc_name_attach(struct pipc_be_memory *memory, int id, bool write)
 {
     void *base = write ? shmat(id, NULL, 0) : (void *)-1;
+    memory->call = "shmat";
     memory->id = id;
     memory->writable = base != (void *)-1;
     if (!memory->writable && (!write || errno == EACCES))
@@ -47,10 +48,12 @@ bool pipc_name_attach(struct pipc_be_memory *memory, int id, bool write)
 static int attach_key(struct pipc_be_memory *memory, key_t key, bool write, struct shmid_ds *facts)
 {
     int id = shmget(key, 0, 0);
+    memory->call = "shmget";
     if (id < 0)
         return errno == EIDRM ? EAGAIN : errno;
     if (!pipc_name_attach(memory, id, write))
         return errno == EINVAL || errno == EIDRM ? EAGAIN : errno;
+    memory->call = "shmctl";
     int failed = shmctl(id, IPC_STAT, facts) != 0 ? errno : 0;
     if (!failed && (facts->shm_perm.__key != key || (facts->shm_perm.mode & SHM_DEST)))
         failed = EAGAIN; /* the id went to somebody else, or the key is free already */
@@ -195,7 +198,7 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
         if (again)
             continue;
         if (sight == BARRED && !trouble->error)
-            *trouble = (struct trouble){error, failed, key};
+            *trouble = (struct trouble){error, failed, memory->call, key};
         return sight;
     }
     return RESTLESS;
@@ -227,9 +230,9 @@ int pipc_name_tell(const struct trouble *trouble, const char *name)
     switch (trouble->error) {
     case PIPC_E_ACCESS:
         return pipc_fail(PIPC_E_ACCESS,
-                         "shmat(key 0x%08x of \"%s\"): %s; it may be the object or another's, its owner must "
+                         "%s(key 0x%08x of \"%s\"): %s; it may be the object or another's, its owner must "
                          "grant this user the right to read",
-                         key, name, strerror(trouble->errno_value));
+                         trouble->call, key, name, strerror(trouble->errno_value));
     case PIPC_E_FOREIGN:
         return pipc_fail(PIPC_E_FOREIGN,
                          "a segment that is no pipc object holds key 0x%08x of \"%s\"; "
@@ -247,10 +250,10 @@ int pipc_name_tell(const struct trouble *trouble, const char *name)
                          key, name, key);
     case PIPC_E_NO_MEMORY:
         return pipc_fail(PIPC_E_NO_MEMORY,
-                         "shmat(key 0x%08x of \"%s\"): %s; this process needs that much address space free", key, name,
-                         strerror(trouble->errno_value));
+                         "%s(key 0x%08x of \"%s\"): %s; this process needs that much address space free", trouble->call,
+                         key, name, strerror(trouble->errno_value));
     default:
-        return pipc_fail(trouble->error, "shmget and shmat(key 0x%08x of \"%s\"): %s", key, name,
+        return pipc_fail(trouble->error, "%s(key 0x%08x of \"%s\"): %s", trouble->call, key, name,
                          strerror(trouble->errno_value));
     }
 }

@@ -85,6 +85,15 @@ static int refuse(const struct pipc_be_request *request, uint64_t bytes)
     }
 }
 
+/* Removes a segment that its maker cannot attach. While the maker lives nobody else removes it, unless its zeros
+ * were taken for a dead one's remains; then the id may be somebody else's by now. */
+static void give_back(int id, key_t key)
+{
+    struct shmid_ds facts;
+    if (shmctl(id, IPC_STAT, &facts) == 0 && facts.shm_perm.__key == key && facts.shm_cpid == getpid())
+        shmctl(id, IPC_RMID, NULL);
+}
+
 /* A new INIT segment under the key, attached. NULL object and 0: another was faster, or it was buried. */
 static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint32_t i)
 {
@@ -93,18 +102,19 @@ static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_requ
         return pipc_fail(PIPC_E_NO_SPACE, "no address space has room for the %llu bytes needed",
                          (unsigned long long)request->size);
     memory->length = pipc_name_length(bytes);
-    int id = shmget(pipc_name_key(request, i), memory->length - PIPC_NAME_SIGNATURE,
-                    IPC_CREAT | IPC_EXCL | (int)request->mode);
+    key_t key = pipc_name_key(request, i);
+    int id = shmget(key, memory->length - PIPC_NAME_SIGNATURE, IPC_CREAT | IPC_EXCL | (int)request->mode);
     if (id < 0)
         return errno == EEXIST ? 0 : refuse(request, memory->length);
     PIPC_POINT("names: segment made, not attached");
-    memory->key = pipc_name_key(request, i);
-    if (pipc_name_attach(memory, id, true))
-        return 0;
-    if (errno == EINVAL || errno == EIDRM)
+    memory->key = key;
+    if (pipc_name_attach(memory, id, true) && memory->writable)
         return 0;
     int failed = errno;
-    shmctl(id, IPC_RMID, NULL); /* not attached, but its maker lives: nobody else removes it */
+    pipc_name_leave(memory);
+    give_back(id, key);
+    if (failed == EINVAL || failed == EIDRM)
+        return 0;
     return pipc_fail(failed == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(failed),
                      "shmat(\"%s\"): %s; this process needs %zu bytes of address space", request->name,
                      strerror(failed), memory->length);

@@ -19,7 +19,8 @@ struct pipc_be_memory {
     uint64_t claim;             /* the state word while this opening builds, else 0 */
     int id;
     key_t key;
-    uid_t creator; /* of the segment, as the kernel says */
+    uid_t creator;    /* of the segment, as the kernel says */
+    const char *call; /* the kernel's, made last where that may fail: errors name it */
     bool writable;
     bool lent; /* the data of the attachment are in the caller's hands */
 };
@@ -44,6 +45,7 @@ enum sight {
 struct trouble {
     int error;
     int errno_value;
+    const char *call; /* the kernel's, that said so */
     key_t key;
 };
 

@@ -9,7 +9,7 @@
  *   caller     core only, with thread cancellation disabled
  *   threads    any thread, at any time; two threads never close the same thing
  *   blocking   never waits for another process, except until `deadline` where one is given
- *   signals    EINTR is handled inside (the call is made again); not async-signal-safe
+ *   signals    EINTR is handled inside (the call is made again, see pipc_again); not async-signal-safe
  *   ownership  on failure nothing was made, *out is NULL and the caller owes nothing
  *   errors     0 or a PIPC_E_ number that was given to pipc_fail(), so that the detail is set;
  *              the list after "errors:" is complete
@@ -78,6 +78,10 @@ int pipc_fail(int error, const char *format, ...) __attribute__((format(printf, 
 /* The number for an errno where nothing more is known: EACCES/EPERM -> ACCESS, ENOMEM/ENOSPC ->
  * NO_SPACE, EMFILE/ENFILE -> LIMIT, else SYSTEM. */
 int pipc_error_from(int errno_value);
+
+/* After a kernel call that failed: shall it be made again, because a signal came? Signals may come often, but
+ * not into each of a thousand tries in a row: a kernel that says so is not believed. Begin with 0 tries. */
+bool pipc_again(unsigned *tries);
 
 int64_t pipc_now(void);                        /* CLOCK_MONOTONIC, ns */
 bool pipc_nap(int64_t *nap, int64_t deadline); /* sleeps *nap (0 = first), doubles it (50 us to 5 ms);

@@ -6,6 +6,8 @@
 #include "core/backend.h"
 #include "core/call.h"
 
+#define MOST_TRIES 1000
+
 static _Thread_local char detail[640];
 
 /* The public call under way in this thread, and the name of the object it is about. */
@@ -76,6 +78,11 @@ int pipc_fail(int error, const char *format, ...)
     va_end(arguments);
     errno = kept;
     return error;
+}
+
+bool pipc_again(unsigned *tries)
+{
+    return errno == EINTR && ++*tries < MOST_TRIES;
 }
 
 int pipc_error_from(int errno_value)

@@ -192,11 +192,18 @@ static int run_in_private_ipc(void *argument)
     return errand->body(errand->argument);
 }
 
+/* The long form of a rig takes its time. */
+static int64_t errand_patience(void)
+{
+    const char *torture = getenv("PIPC_TORTURE");
+    return torture && *torture ? PIPC_SECONDS(24 * 3600) : PIPC_SECONDS(50);
+}
+
 int test_in_private_ipc(uint64_t shm_bytes, test_body *body, void *argument)
 {
     struct errand errand = {.shm_bytes = shm_bytes, .body = body, .argument = argument};
     unsigned failures = test_failures();
-    int status = test_wait(test_fork(run_in_private_ipc, &errand), PIPC_SECONDS(50));
+    int status = test_wait(test_fork(run_in_private_ipc, &errand), errand_patience());
     if (status == TEST_FAILED_CHILD && test_failures() == failures) /* it left, and nothing had failed: it skipped */
         test_skip("no private IPC namespace");
     return status;

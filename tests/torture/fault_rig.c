@@ -1,0 +1,438 @@
+/* Every kernel call and every allocation that a public call makes fails: the Nth, for every N, with each errno of
+ * its manual page, once and for good. Whatever that does to the call: no crash, no hang, nothing leaked, an error
+ * that the header lists and whose sentence names what failed, and afterwards everything works.
+ *
+ * The short form takes one errno for "once" and one for "for good" at every N, ever other ones, where there are many
+ * calls. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "fault_scene.h"
+#include "points.h"
+#include "probe.h"
+#include "rig.h"
+#include "support_internal.h"
+
+enum { HUNG_SECONDS = 40 };
+
+/* One trial; the child and its tracer share it. */
+struct trial {
+    struct fault fault;
+    unsigned failing_allocation; /* the nth allocation fails, 1 = the first; 0 = none */
+    bool allocations_for_good;
+    unsigned allocations; /* made in the call */
+    struct scene scene;
+    int answer;
+    char detail[640];
+    int files, maps; /* more of them afterwards than before */
+};
+
+static struct trial *now; /* in the child, while the call runs */
+
+/* ---- Allocations; the linker's --wrap leads the library's here ---- */
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+
+static bool may_allocate(void)
+{
+    if (!now)
+        return true;
+    unsigned nth = ++now->allocations, failing = now->failing_allocation;
+    if (!failing || nth < failing || (nth > failing && !now->allocations_for_good))
+        return true;
+    errno = ENOMEM;
+    return false;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    return may_allocate() ? __real_malloc(bytes) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    return may_allocate() ? __real_calloc(count, bytes) : NULL;
+}
+
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    return may_allocate() ? __real_realloc(old, bytes) : NULL;
+}
+
+/* ---- The child: scene, call, and what holds afterwards ---- */
+
+static int count_files(void)
+{
+    int count = 0;
+    DIR *files = opendir("/proc/self/fd");
+    while (files && readdir(files))
+        count++;
+    if (files)
+        closedir(files);
+    return count;
+}
+
+static int count_maps(void)
+{
+    static char text[1 << 16];
+    int count = 0, file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    ssize_t length;
+    while (file >= 0 && (length = read(file, text, sizeof text)) > 0)
+        for (ssize_t i = 0; i < length; i++)
+            count += text[i] == '\n';
+    close(file);
+    return count;
+}
+
+static void call(struct trial *trial)
+{
+    struct scene *scene = &trial->scene;
+    int64_t began = test_now();
+    now = trial;
+    trial->answer = scene->play->call(scene);
+    now = NULL;
+    scene->took = test_now() - began;
+}
+
+static void verify(struct trial *trial)
+{
+    struct scene *scene = &trial->scene;
+    if (trial->answer)
+        snprintf(trial->detail, sizeof trial->detail, "%s", pipc_error_detail());
+    scene->lied = trial->fault.lied;
+    scene->play->verify(scene, trial->answer);
+}
+
+static int live(void *argument)
+{
+    struct trial *trial = argument;
+    struct scene *scene = &trial->scene;
+    trial->maps = -count_maps();
+    trial->files = -count_files();
+    scene->play->prepare(scene);
+    if (!fault_first_mark())
+        return 1;
+    call(trial);
+    fault_second_mark();
+    verify(trial);
+    trial->files += count_files();
+    trial->maps += count_maps();
+    return 0;
+}
+
+/* ---- Judging ---- */
+
+/* Is one of "a|b|c" in the sentence? */
+static bool says(const char *sentence, const char *words)
+{
+    char one[40];
+    for (const char *end; *words; words = *end ? end + 1 : end) {
+        end = words + strcspn(words, "|");
+        snprintf(one, sizeof one, "%.*s", (int)(end - words), words);
+        if (strstr(sentence, one))
+            return true;
+    }
+    return false;
+}
+
+static bool is_listed(const struct scene_play *play, int error)
+{
+    char word[40];
+    snprintf(word, sizeof word, " %s ", pipc_error_name(error) + strlen("PIPC_E_"));
+    return error == play->usual || strstr(play->errors, word) != NULL;
+}
+
+/* These say what the caller must know; which kernel call it was does not matter to them. */
+static bool must_name_the_call(int error)
+{
+    return error == PIPC_E_SYSTEM || error == PIPC_E_LIMIT || error == PIPC_E_NO_SPACE || error == PIPC_E_NO_MEMORY ||
+           error == PIPC_E_ACCESS;
+}
+
+static void judge_answer(struct trial *trial, int usual)
+{
+    struct scene *scene = &trial->scene;
+    const struct scene_play *play = scene->play;
+    const struct fault_call *failed = trial->fault.failed ? trial->fault.call : NULL;
+    int answer = trial->answer;
+    if (answer == 0 || answer == usual)
+        return;
+    if (!failed && !trial->failing_allocation && play->usual < 0)
+        return;
+    if (!failed && !trial->failing_allocation)
+        scene_blame(scene, "it answered %s: %.200s", pipc_error_name(answer), trial->detail);
+    else if (!is_listed(play, answer))
+        scene_blame(scene, "it answered %s, which it should not: %.200s", pipc_error_name(answer), trial->detail);
+    else if (strncmp(trial->detail, play->function, strlen(play->function)) != 0)
+        scene_blame(scene, "the detail does not name the call: %.200s", trial->detail);
+    else if (failed && must_name_the_call(answer) && !says(trial->detail, failed->said))
+        scene_blame(scene, "%s: the detail does not name what failed: %.200s", pipc_error_name(answer), trial->detail);
+    else if (trial->failing_allocation && answer != PIPC_E_NO_MEMORY)
+        scene_blame(scene, "no memory was answered %s: %.200s", pipc_error_name(answer), trial->detail);
+}
+
+/* What the first pipc call of a process maps for ever is one page. */
+static void judge_leftovers(struct trial *trial)
+{
+    int maps = trial->maps - (trial->scene.play->first ? 1 : 0);
+    if (trial->files > (int)trial->fault.left_files)
+        scene_blame(&trial->scene, "%d descriptors leaked", trial->files - (int)trial->fault.left_files);
+    if (maps > (int)trial->fault.left_maps)
+        scene_blame(&trial->scene, "%d mappings leaked", maps - (int)trial->fault.left_maps);
+}
+
+static void say_nothing(const char *name)
+{
+    (void)name;
+}
+
+static void tell_problem(const struct trial *trial)
+{
+    char sentence[900];
+    const struct fault *fault = &trial->fault;
+    const char *often = fault->for_good || trial->allocations_for_good ? "for good" : "once";
+    if (trial->failing_allocation)
+        snprintf(sentence, sizeof sentence, "%s, allocation %u fails %s: %s", trial->scene.play->name,
+                 trial->failing_allocation, often, trial->scene.problem);
+    else
+        snprintf(sentence, sizeof sentence, "%s, kernel call %u, %s, fails with %s %s: %s", trial->scene.play->name,
+                 fault->nth, fault->call ? fault->call->name : "none",
+                 fault->error ? strerrorname_np(fault->error) : "nothing", often, trial->scene.problem);
+    fprintf(stderr, "fault: %s\n", sentence);
+    test_check(false, false, __FILE__, __LINE__, sentence);
+}
+
+/* ---- The tracer ---- */
+
+static void note_alarm(int signal)
+{
+    (void)signal;
+}
+
+static void set_alarm(long seconds)
+{
+    struct sigaction action = {.sa_handler = note_alarm}; /* no SA_RESTART: it ends the waiting for a child */
+    struct itimerval timer = {.it_value = {.tv_sec = seconds}};
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* Runs the trial that is described in it. False: something was wrong, and has been told. */
+static bool run_trial(struct trial *trial, int usual, struct rig_figures *figures)
+{
+    set_alarm(HUNG_SECONDS);
+    pid_t child = test_fork(live, trial);
+    enum fault_end end = fault_follow(child, &trial->fault);
+    set_alarm(0);
+    struct scene *scene = &trial->scene;
+    if (end == FAULT_HUNG)
+        scene_blame(scene, "it did not end in %d s", HUNG_SECONDS);
+    else if (end == FAULT_CRASHED)
+        scene_blame(scene, "it crashed, wait status 0x%x", (unsigned)trial->fault.status);
+    else if (test_wait(child, PIPC_SECONDS(HUNG_SECONDS)) != 0)
+        scene_blame(scene, "what follows the call failed");
+    else
+        judge_leftovers(trial);
+    if (end != FAULT_DONE)
+        test_kill(child);
+    if (trial->fault.unknown)
+        scene_blame(scene, "kernel call %d is not in the table", (int)trial->fault.unknown - 1);
+    unsigned objects = probe_remove_everything(say_nothing);
+    if (end == FAULT_DONE && objects > trial->fault.left_objects)
+        scene_blame(scene, "%u objects of the kernel leaked", objects);
+    judge_answer(trial, usual);
+    figures->trials++;
+    figures->hangs += end == FAULT_HUNG;
+    figures->leaks += strstr(scene->problem, "leaked") != NULL;
+    if (scene->problem[0])
+        tell_problem(trial);
+    return !scene->problem[0];
+}
+
+static void clear(struct trial *trial, const struct scene_play *play)
+{
+    pipc_event *event = trial->scene.event;
+    const char *name = trial->scene.name;
+    memset(trial, 0, sizeof *trial);
+    memset(event, 0, sizeof *event);
+    trial->scene.event = event;
+    trial->scene.name = name;
+    trial->scene.play = play;
+}
+
+struct stage {
+    const struct scene_play *plays;
+    unsigned count;
+    struct rig_figures *figures;
+    struct trial *trial;
+    int64_t deadline;
+    bool every; /* errno, in the short form too */
+};
+
+static void fail_kernel_call(struct stage *stage, const struct scene_play *play, int usual, unsigned nth, unsigned pick,
+                             bool for_good)
+{
+    clear(stage->trial, play);
+    stage->trial->fault = (struct fault){.nth = nth, .pick = pick, .for_good = for_good};
+    run_trial(stage->trial, usual, stage->figures);
+}
+
+/* With every errno, or with one and another. */
+static void fail_every_kernel_call(struct stage *stage, const struct scene_play *play, int usual, bool every)
+{
+    const struct fault *fault = &stage->trial->fault;
+    unsigned salt = (unsigned)(play - stage->plays);
+    for (unsigned nth = 1; test_now() < stage->deadline; nth++) {
+        unsigned pick = every ? 0 : nth + salt;
+        fail_kernel_call(stage, play, usual, nth, pick, false);
+        if (!fault->call)
+            break;
+        unsigned count = fault->errnos;
+        if (count)
+            fail_kernel_call(stage, play, usual, nth, every ? pick : pick + 1, true);
+        for (pick = 1; every && pick < count; pick++) {
+            fail_kernel_call(stage, play, usual, nth, pick, false);
+            fail_kernel_call(stage, play, usual, nth, pick, true);
+        }
+    }
+}
+
+static void fail_every_allocation(struct stage *stage, const struct scene_play *play, int usual)
+{
+    for (unsigned nth = 1;; nth++)
+        for (unsigned for_good = 0; for_good < 2; for_good++) {
+            clear(stage->trial, play);
+            stage->trial->failing_allocation = nth;
+            stage->trial->allocations_for_good = for_good;
+            run_trial(stage->trial, usual, stage->figures);
+            if (stage->trial->allocations < nth)
+                return;
+        }
+}
+
+/* Without a fault it must do what it does; that is also the measure of what is usual. */
+static void perform(struct stage *stage, const struct scene_play *play)
+{
+    unsigned failures = test_failures();
+    clear(stage->trial, play);
+    run_trial(stage->trial, play->usual, stage->figures);
+    int usual = play->usual < 0 ? stage->trial->answer : play->usual;
+    unsigned calls = stage->trial->fault.calls;
+    if (!CHECK_EQUAL(test_failures(), failures) || !CHECK_EQUAL(stage->trial->answer, usual))
+        return;
+    uint64_t before = stage->figures->trials;
+    fail_every_kernel_call(stage, play, usual, rig_is_long() || stage->every);
+    fail_every_allocation(stage, play, usual);
+    printf("fault: %s: %u kernel calls, %u allocations, %u trials\n", play->name, calls, stage->trial->allocations,
+           (unsigned)(stage->figures->trials - before));
+}
+
+/* What the C library and pipc set up once is set up now, so that it does not look like a leak later. */
+static void warm_up(struct stage *stage)
+{
+    free(malloc(100000)); /* the heap grows here, not in a call */
+    for (unsigned i = 0; i < 2 * stage->count; i++) {
+        clear(stage->trial, &stage->plays[i % stage->count]);
+        stage->trial->scene.play->prepare(&stage->trial->scene);
+        call(stage->trial);
+        verify(stage->trial);
+    }
+    count_files();
+    count_maps();
+}
+
+static int perform_all(void *argument)
+{
+    struct stage *stage = argument;
+    points_forget();
+    const char *limit = probe_limit_path(PROBE_LIMIT_MESSAGE_SIZE);
+    if (limit)
+        test_write_number(limit, 16384);
+    for (unsigned i = 0; i < stage->count; i++)
+        if (stage->plays[i].first)
+            perform(stage, &stage->plays[i]);
+    warm_up(stage);
+    for (unsigned i = 0; i < stage->count; i++)
+        if (!stage->plays[i].first)
+            perform(stage, &stage->plays[i]);
+    return 0;
+}
+
+/* ---- The tests ---- */
+
+static int try_to_trace(void *argument)
+{
+    (void)argument;
+    if (!fault_first_mark())
+        return 1;
+    fault_second_mark();
+    return 0;
+}
+
+static void needs_tracing(void)
+{
+    struct fault none = {0};
+    if (fault_impossible())
+        test_skip("%s", fault_impossible());
+    pid_t child = test_fork(try_to_trace, NULL);
+    if (fault_follow(child, &none) != FAULT_DONE)
+        test_skip("ptrace is not permitted here");
+    CHECK_EQUAL(test_wait(child, PIPC_SECONDS(20)), 0);
+}
+
+static void survive(const char *rig, const struct scene_play *plays, unsigned count, bool every)
+{
+    struct stage stage = {.plays = plays, .count = count, .every = every};
+    needs_tracing();
+    stage.figures = test_shared(sizeof *stage.figures);
+    stage.trial = test_shared(sizeof *stage.trial);
+    stage.trial->scene.event = test_shared(sizeof *stage.trial->scene.event);
+    stage.trial->scene.name = strdup(test_name("fault"));
+    stage.figures->rig = rig;
+    stage.deadline = rig_deadline(PIPC_SECONDS(50));
+    CHECK_EQUAL(test_in_private_ipc(0, perform_all, &stage), 0);
+    rig_tell(stage.figures);
+}
+
+static void opening_survives_every_failure(void)
+{
+    survive("fault: opening", fault_openings, fault_openings_count, false);
+}
+
+static void messages_survive_every_failure(void)
+{
+    survive("fault: messages", fault_messages, fault_messages_count, true);
+}
+
+static void waiting_survives_every_failure(void)
+{
+    survive("fault: waiting", fault_waits, fault_waits_count, true);
+}
+
+static void memory_survives_every_failure(void)
+{
+    survive("fault: memory", fault_memories, fault_memories_count, false);
+}
+
+static const struct test tests[] = {
+    {"Q2", "opening_survives_every_failure", opening_survives_every_failure, 0},
+    {"Q4", "messages_survive_every_failure", messages_survive_every_failure, 0},
+    {"Q7", "waiting_survives_every_failure", waiting_survives_every_failure, 0},
+    {"M1 M2 M3", "memory_survives_every_failure", memory_survives_every_failure, 0},
+};
+
+TEST_MAIN("fault", tests)
