@@ -49,9 +49,9 @@ void crew_end(struct crew *crew);
 /* A member is alive and well: to be called around each call that it makes. */
 void crew_beat(struct crew *crew, unsigned seat);
 
-/* Writes one line for each point that was reached,
+/* In the long form: one line for each point that was reached,
  *     POINT|backend|name|kills
- * and in the long form checks that enough died at each. */
+ * and a check that enough died at each. */
 void crew_tell(const struct crew_board *board);
 
 #endif

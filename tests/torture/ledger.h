@@ -21,12 +21,20 @@ enum ledger_kind {
     LEDGER_GAVE_UP, /* the call's time was over */
     LEDGER_PURGES,
     LEDGER_PURGED,
+    LEDGER_MAKES, /* `number` is a name's from here on */
+    LEDGER_MADE,  /* exclusively */
+    LEDGER_MEETS, /* opens, or makes if there is nothing */
+    LEDGER_OPENS,
+    LEDGER_REMOVES,
+    LEDGER_REMOVED,
+    LEDGER_ABSENT, /* the call said so */
+    LEDGER_NO,     /* it failed otherwise, or did not change anything */
     LEDGER_DIED
 };
 
 struct ledger_note {
     int64_t when;
-    uint32_t number; /* of the message */
+    uint32_t number; /* of the message, of the name */
     uint8_t actor;
     uint8_t rule, type; /* of the selection */
     uint8_t kind;       /* written last */

@@ -1,7 +1,6 @@
 /* The storm: senders and receivers of several types and priorities, killed and stopped at any instant and at all
  * points, in rounds. After each the queue is emptied and the ledger judged: who dies takes no more along than it
  * may, and nobody else notices. */
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -218,17 +217,6 @@ static void go_through(struct storm *storm, const struct weather *weather, uint6
     storm->figures.trials++;
 }
 
-static unsigned open_files(void)
-{
-    unsigned count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    REQUIRE(folder != NULL);
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
 static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
 {
     struct storm storm = {.ledger = test_shared(sizeof *storm.ledger), .figures = {.rig = "storm"}};
@@ -242,12 +230,12 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
                                .died = note_death,
                                .argument = &storm,
                                .dice = (uint64_t)test_now()};
-    unsigned files = open_files();
+    unsigned files = rig_entries("/proc/self/fd");
     for (unsigned round = 0; board->kills < goal && test_now() < until && test_failures() == 0; round++)
         go_through(&storm, &weathers[round % WEATHERS], KILLS_A_ROUND, until);
     storm.figures.kills = board->kills;
     storm.figures.hangs = board->hangs;
-    storm.figures.leaks += open_files() - files;
+    storm.figures.leaks += rig_entries("/proc/self/fd") - files;
     printf("storm: %" PRIu64 " rounds, %" PRIu64 " messages received, %" PRIu64 " lost with their receivers, %" PRIu64
            " of the deaths at a point, longest wait for a dead peer's place %.3f ms\n",
            storm.figures.trials, storm.messages, storm.excused, board->suicides, (double)storm.no_room / 1e6);
