@@ -17,7 +17,7 @@ struct crew_board {
     } posts[CREW_SEATS];
     uint64_t kills_at[CREW_POINTS + 1]; /* by the last point that the victim had reached; [0] = none */
     uint64_t kills, suicides;           /* all; those at a point */
-    uint64_t hangs;
+    _Atomic uint64_t hangs;
 };
 
 struct crew {
@@ -51,7 +51,7 @@ void crew_beat(struct crew *crew, unsigned seat);
 
 /* In the long form: one line for each point that was reached,
  *     POINT|backend|name|kills
- * and a check that enough died at each. */
-void crew_tell(const struct crew_board *board);
+ * and, if it is complete, a check that enough died at each. */
+void crew_tell(const struct crew_board *board, bool complete);
 
 #endif

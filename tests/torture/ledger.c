@@ -56,10 +56,12 @@ struct letter letter_of(const struct ledger *ledger, uint32_t number)
     return letter;
 }
 
-bool letter_is(const struct ledger *ledger, const struct queue_got *got, uint32_t *number)
+bool letter_is(struct ledger *ledger, const struct queue_got *got, uint32_t *number)
 {
     *number = (uint32_t)got->number;
     struct letter letter = letter_of(ledger, *number);
-    return got->whole && got->number == letter.body && *number < atomic_load(&ledger->numbers) &&
-           got->size == letter.size && got->type == letter.type && got->priority == letter.priority;
+    bool same = got->whole && got->number == letter.body && *number < atomic_load(&ledger->numbers) &&
+                got->size == letter.size && got->type == letter.type && got->priority == letter.priority;
+    atomic_fetch_add(&ledger->torn, !same);
+    return same;
 }

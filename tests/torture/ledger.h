@@ -47,6 +47,7 @@ struct ledger {
     _Alignas(64) _Atomic uint32_t numbers; /* given out */
     _Alignas(64) _Atomic uint32_t notes;
     _Atomic uint32_t full; /* no more room: the storm must end */
+    _Atomic uint64_t torn; /* received, and not as anything was sent; counts on over all storms */
     _Alignas(64) struct ledger_note note[LEDGER_NOTES];
 };
 
@@ -68,8 +69,8 @@ enum { LETTER_TYPES = 4 };
 
 struct letter letter_of(const struct ledger *ledger, uint32_t number);
 
-/* What was received is a message of this storm, as it was sent. Sets *number. */
-bool letter_is(const struct ledger *ledger, const struct queue_got *got, uint32_t *number);
+/* Is what was received a message of this storm, as it was sent? Sets *number. */
+bool letter_is(struct ledger *ledger, const struct queue_got *got, uint32_t *number);
 
 struct ledger_verdict {
     uint64_t sent, received;

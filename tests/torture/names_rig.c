@@ -350,7 +350,7 @@ static void racing_and_dying_makers_and_removers_leave_names_that_work_and_nothi
            " of the deaths at a point\n",
            names->figures.trials, names->calls, names->made, names->removed, board->suicides);
     CHECK(names->made > 0 && names->removed > 0);
-    crew_tell(board);
+    crew_tell(board, board->kills >= goal);
     rig_tell(&names->figures);
 }
 
