@@ -1,6 +1,7 @@
 /* See rig.h. */
 #include "rig.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,17 @@ int64_t rig_deadline(int64_t short_span)
         return test_now() + short_span;
     long seconds = strtol(wanted(), NULL, 10);
     return seconds > 0 ? test_now() + PIPC_SECONDS((int64_t)seconds) : INT64_MAX;
+}
+
+unsigned rig_entries(const char *folder)
+{
+    unsigned count = 0;
+    DIR *open = opendir(folder);
+    REQUIRE(open != NULL);
+    while (readdir(open))
+        count++;
+    closedir(open);
+    return count;
 }
 
 void rig_tell(const struct rig_figures *f)

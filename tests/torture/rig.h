@@ -36,6 +36,9 @@ uint64_t rig_trials(uint64_t small, uint64_t large);
  * PIPC_TORTURE names, or never, in the long. */
 int64_t rig_deadline(int64_t short_span);
 
+/* How many entries a folder has: "/proc/self/fd", "/proc/self/map_files". */
+unsigned rig_entries(const char *folder);
+
 /* Writes the line, and fails the test if any figure that must be 0 is not. Called once, in the test's own process. */
 void rig_tell(const struct rig_figures *figures);
 
