@@ -1,9 +1,6 @@
 /* kill -9 after each instruction of each call that moves messages, or only looks at them: G1, G2, G3, G5. A storm of
  * random kills spends most of them inside system calls; this one visits the few instructions between two stores as
  * often as any other. */
-#include <signal.h>
-
-#include "points.h"
 #include "step_trial.h"
 #include "support_queue.h"
 
@@ -12,14 +9,6 @@ enum { PLACES = 5, WAITING = 3, MANY_PLACES = 14, MANY = 12, LARGE = 4000 };
 /* ---- What a call finds, and what must be there after it ---- */
 
 static unsigned char body[STEP_BIG]; /* of STEP_NEW; its many steps are not the call's */
-
-static int die_in_call(void *argument)
-{
-    struct step_stage *stage = argument;
-    points_kill_at(points_find(stage->of->dies_at), 1);
-    stage->of->dies(stage);
-    return 0;
-}
 
 static void set_queue(struct step_stage *stage)
 {
@@ -34,7 +23,7 @@ static void set_queue(struct step_stage *stage)
     if (of->stowed)
         REQUIRE_ERROR(queue_receive(stage->queue, pipc_exactly(99), &got, PIPC_NOWAIT), EMPTY);
     if (of->dies)
-        REQUIRE_EQUAL(test_wait(test_fork(die_in_call, stage), PIPC_SECONDS(30)), 128 + SIGKILL);
+        step_die(stage);
 }
 
 static void note_missing(struct step_stage *stage, uint32_t number)

@@ -18,13 +18,15 @@ struct step_stage {
     pipc_queue *queue;
     pipc_shm *shm;
     pipc_event *event; /* in memory that all processes share */
-    void *handle;      /* opened, or to be opened, by the child */
-    void *address;
+    void *handle;      /* an object's, open in the test's process */
+    void *own;         /* another, opened by the child */
+    void *address;     /* a mapping of the child's */
     uint32_t trial;
     bool whole; /* the call came to its end, it was not killed */
     struct rig_figures figures;
     char detail[200]; /* "after 12 of 345 instructions ..." */
     bool alone;       /* in an IPC namespace of its own */
+    pid_t waiter;     /* a child that sleeps meanwhile */
     _Atomic uint32_t *last_point;
 };
 
@@ -35,22 +37,27 @@ struct step_case {
     int (*call)(struct step_stage *stage);   /* in the child, stepped */
     int answer;                              /* of the call when nobody kills it */
     void (*judge)(struct step_stage *stage); /* in the test's process; also cleans up */
-    /* For queues. */
+    int (*dies)(struct step_stage *stage);   /* somebody died before in this call ... */
+    const char *dies_at;                     /* ... at this point; see step_die() */
+    const struct kind *kind;                 /* for objects: queue or memory */
+    bool makes;                              /* the call leaves an object under the name */
+    /* For the traffic of queues. */
     uint32_t places;
     uint64_t max_size;
-    uint32_t waiting;                      /* messages that wait already, numbered from 0, of types 1, 2, ... */
-    uint64_t waiting_size;                 /* of each of them */
-    bool stowed;                           /* they lie in slots, not in the kernel's queue */
-    uint32_t selected;                     /* the one of them that may be gone with the receiver; `waiting`: none */
-    bool sends;                            /* a message STEP_NEW may have come */
-    bool drops_all;                        /* any of the waiting ones may be gone */
-    bool waits;                            /* it sleeps at its end */
-    int (*dies)(struct step_stage *stage); /* a call in which somebody died already ... */
-    const char *dies_at;                   /* ... at this point */
+    uint32_t waiting;      /* messages that wait already, numbered from 0, of types 1, 2, ... */
+    uint64_t waiting_size; /* of each of them */
+    bool stowed;           /* they lie in slots, not in the kernel's queue */
+    uint32_t selected;     /* the one of them that may be gone with the receiver; `waiting`: none */
+    bool sends;            /* a message STEP_NEW may have come */
+    bool drops_all;        /* any of the waiting ones may be gone */
+    bool waits;            /* it sleeps at its end */
 };
 
 /* Kills the call at its instants: all of them in the long form, up to 5000; else a sample within a span. */
 void step_everywhere(const struct step_case *of);
+
+/* Lets a child die in `dies` at the point `dies_at`. */
+void step_die(struct step_stage *stage);
 
 /* Notes something bad: counts it in a figure, tells the instant. */
 void step_bad(struct step_stage *stage, uint64_t *figure, const char *format, ...)
