@@ -14,7 +14,7 @@
 #include "support_internal.h"
 
 enum { MOST_STEPS = 1000000, FEW_STEPS = 20000, MOST_INSTANTS = 5000, FEWEST_TRIALS = 5, TRIES = 3 };
-#define SHORT_SPAN  PIPC_MS(350) /* of the killing; there are some sixty calls */
+#define SHORT_SPAN  PIPC_MS(250) /* of the killing; there are some sixty calls */
 #define RECORD_SPAN PIPC_SECONDS(2)
 
 static uint32_t strayed;
