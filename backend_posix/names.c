@@ -95,6 +95,7 @@ static bool let_owner_in(int fd)
 /* A new empty file. VANISHED: another was faster; BARRED: errno. */
 static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
+    PIPC_POINT("names: looked, nothing made");
     memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
     PIPC_POINT("names: file made, mode not settled");
@@ -273,6 +274,7 @@ static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *r
 
 static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
+    PIPC_POINT("names: found, not open");
     if (request->flags & PIPC_EXCLUSIVE)
         return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
     if ((request->flags & PIPC_WRITE) && !memory->writable)
@@ -348,6 +350,7 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
 {
     struct trouble trouble;
+    PIPC_POINT("names: found, not dead");
     if (!memory->writable || !may_remove(memory->fd))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
     int locked = pipc_name_lock(memory);
@@ -355,6 +358,7 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
         return lock_failed(memory);
     if (locked <= 0 || pipc_name_examine(memory, request, &trouble) != OURS)
         return 0;
+    PIPC_POINT("names: locked, not dead");
     *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
     PIPC_POINT("names: dead, name not freed");
     return 0;

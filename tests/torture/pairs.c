@@ -15,7 +15,7 @@
 #include "support_internal.h"
 #include "support_queue.h"
 
-enum { MOST_POINTS = 128, MOST_PLACES = 2 * MOST_POINTS, MEANWHILE_ONE_IN = 4 };
+enum { MOST_POINTS = 128, MOST_PLACES = 2 * MOST_POINTS };
 #define RELEASE_EVERY PIPC_MS(5)
 
 /* When who comes to its point. */
@@ -131,6 +131,11 @@ static void finish(struct pairs_stage *stage, pid_t child)
 static void describe(struct pairs_stage *stage, uint32_t i, uint32_t j, enum order order)
 {
     static const char *const orders[] = {"then", "before, later killed,", "before"};
+    if (!stage->of->calls[PAIRS_KILLED]) {
+        snprintf(stage->detail, sizeof stage->detail, "%s stopped at \"%s\" (%u)", stage->of->names[PAIRS_STOPPED],
+                 points_name(i / 2), nth(PAIRS_STOPPED, i));
+        return;
+    }
     snprintf(stage->detail, sizeof stage->detail, "%s stopped at \"%s\" (%u), %s killed %s at \"%s\" (%u)",
              stage->of->names[PAIRS_STOPPED], points_name(i / 2), nth(PAIRS_STOPPED, i), stage->of->names[PAIRS_KILLED],
              orders[order], points_name(j / 2), nth(PAIRS_KILLED, j));
@@ -139,6 +144,9 @@ static void describe(struct pairs_stage *stage, uint32_t i, uint32_t j, enum ord
 /* Kills the other at its point, or, if it never comes there, in its sleep. False: its call had ended. */
 static bool kill_other(struct pairs_stage *stage, uint32_t j, bool *there)
 {
+    *there = !stage->of->calls[PAIRS_KILLED];
+    if (*there)
+        return false;
     pid_t child = start(stage, PAIRS_KILLED, j, true);
     enum state state = await(child);
     if (state == ASLEEP || state == STOPPED)
@@ -150,7 +158,7 @@ static bool kill_other(struct pairs_stage *stage, uint32_t j, bool *there)
 static void judge(struct pairs_stage *stage, pid_t stopped, enum state state)
 {
     stage->was_stopped = state == STOPPED;
-    if (stage->of->meanwhile && test_random(&random_state, MEANWHILE_ONE_IN) == 0)
+    if (stage->of->meanwhile && test_random(&random_state, stage->of->meanwhile_one_in) == 0)
         stage->of->meanwhile(stage);
     if (state != ENDED && state != DEAD)
         finish(stage, stopped);
@@ -212,7 +220,7 @@ static void try_pair(struct pairs_stage *stage, uint32_t i, uint32_t j, enum ord
 /* What each of them reaches alone. */
 static void explore(struct pairs_stage *stage)
 {
-    for (enum pairs_who who = 0; who < PAIRS_ROLES; who++) {
+    for (enum pairs_who who = 0; who < PAIRS_ROLES && stage->of->calls[who]; who++) {
         memset((void *)reached[who], 0, MOST_POINTS * sizeof *reached[who]);
         snprintf(stage->detail, sizeof stage->detail, "%s alone", stage->of->names[who]);
         forget_traces(stage);
@@ -233,6 +241,13 @@ static bool is_place(enum pairs_who who, uint32_t place)
     return atomic_load(&reached[who][place / 2]) > 0 && (place % 2 == 0 || times[who][place / 2] > 1);
 }
 
+static bool is_pair(const struct pairs_stage *stage, uint32_t i, uint32_t j, enum order order)
+{
+    if (!stage->of->calls[PAIRS_KILLED])
+        return is_place(PAIRS_STOPPED, i) && j == 0 && order == STOP_THEN_KILL;
+    return is_place(PAIRS_STOPPED, i) && is_place(PAIRS_KILLED, j);
+}
+
 /* New points turn up on the way, so it goes over all of them until nothing is new. */
 static void visit_all(struct pairs_stage *stage, int64_t deadline)
 {
@@ -242,7 +257,7 @@ static void visit_all(struct pairs_stage *stage, int64_t deadline)
         for (uint32_t at = 0; at < places * places * ORDERS; at++) {
             enum order order = at % ORDERS;
             uint32_t i = at / ORDERS / places, j = at / ORDERS % places;
-            if (visited[order][i][j] || !is_place(PAIRS_STOPPED, i) || !is_place(PAIRS_KILLED, j))
+            if (visited[order][i][j] || !is_pair(stage, i, j, order))
                 continue;
             if (test_now() > deadline || test_failures() > 0)
                 return;
@@ -252,15 +267,27 @@ static void visit_all(struct pairs_stage *stage, int64_t deadline)
     }
 }
 
+/* A call may reach no point at all. */
+static bool has_places(enum pairs_who who)
+{
+    for (uint32_t point = 0; point < points_count(); point++)
+        if (times[who][point])
+            return true;
+    return false;
+}
+
 static void visit_some(struct pairs_stage *stage, int64_t deadline)
 {
     const uint32_t places = 2 * points_count();
-    for (unsigned done = 0; test_failures() == 0 && (done < 2 || test_now() < deadline);) {
+    if (!has_places(PAIRS_STOPPED) || (stage->of->calls[PAIRS_KILLED] && !has_places(PAIRS_KILLED)))
+        return;
+    for (bool done = false; test_failures() == 0 && (!done || test_now() < deadline);) {
         uint32_t i = test_random(&random_state, places), j = test_random(&random_state, places);
-        if (!is_place(PAIRS_STOPPED, i) || !is_place(PAIRS_KILLED, j))
+        enum order order = test_random(&random_state, ORDERS);
+        if (!is_pair(stage, i, j, order))
             continue;
-        try_pair(stage, i, j, test_random(&random_state, ORDERS));
-        done++;
+        try_pair(stage, i, j, order);
+        done = true;
     }
 }
 

@@ -20,9 +20,10 @@ typedef int pairs_call(struct pairs_stage *stage, enum pairs_who who);
 struct pairs_case {
     const char *name; /* of the rig */
     void (*set)(struct pairs_stage *stage);
-    pairs_call *calls[PAIRS_ROLES];
+    pairs_call *calls[PAIRS_ROLES];               /* the second may be NULL: nobody is killed */
     const char *names[PAIRS_ROLES];               /* of the calls */
-    void (*meanwhile)(struct pairs_stage *stage); /* while the one is stopped and the other dead; now and then */
+    unsigned meanwhile_one_in;                    /* how seldom this is tried, 1 = always: */
+    void (*meanwhile)(struct pairs_stage *stage); /* while the one is stopped and the other dead */
     void (*judge)(struct pairs_stage *stage);     /* when the stopped one has ended; also cleans up */
     void (*release)(struct pairs_stage *stage); /* while the one that goes on has not ended; every 5 ms; may be NULL */
     const void *more;                           /* the rig's own */

@@ -258,6 +258,7 @@ static void meet(struct pairs_stage *stage, const struct meeting *who, int64_t d
                             .set = set,
                             .calls = {who->stopped->call, who->killed->call},
                             .names = {who->stopped->name, who->killed->name},
+                            .meanwhile_one_in = 4,
                             .meanwhile = meanwhile,
                             .judge = judge,
                             .release = release,
