@@ -96,6 +96,7 @@ static bool let_owner_in(struct pipc_be_memory *memory)
 /* A new empty file. VANISHED: another was faster; BARRED: errno. */
 static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
+    PIPC_POINT("names: looked, nothing made");
     memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
     PIPC_POINT("names: file made, mode not settled");
@@ -292,6 +293,7 @@ static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *r
 
 static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
+    PIPC_POINT("names: found, not open");
     if (request->flags & PIPC_EXCLUSIVE)
         return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
     if ((request->flags & PIPC_WRITE) && !memory->writable)
@@ -368,6 +370,7 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
 {
     struct trouble trouble;
     struct stat facts;
+    PIPC_POINT("names: found, not dead");
     if (fstat(memory->fd, &facts) != 0)
         return look_failed(memory);
     if (!memory->writable || !may_remove(memory->fd, &facts))
@@ -377,6 +380,7 @@ static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *req
         return lock_failed(memory);
     if (locked <= 0 || pipc_name_examine(memory, request, &trouble) != OURS)
         return 0;
+    PIPC_POINT("names: locked, not dead");
     *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
     PIPC_POINT("names: dead, name not freed");
     return 0;

@@ -217,6 +217,7 @@ static int make(struct pipc_be_memory *memory, const struct pipc_be_request *req
 
 static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
+    PIPC_POINT("names: found, not open");
     if (request->flags & PIPC_EXCLUSIVE) {
         pipc_name_leave(memory);
         return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
@@ -258,6 +259,7 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
         if (survey.found)
             return admit(memory, request);
         int error = answer(&survey, request);
+        PIPC_POINT("names: looked, nothing made");
         if (!error && !survey.at_work && survey.free < PIPC_NAME_KEYS)
             error = make(memory, request, survey.free, build);
         if (error || *build)
@@ -279,6 +281,7 @@ static bool may_remove(const struct pipc_be_memory *memory)
 static int doom(struct pipc_be_memory *memory, const char *name)
 {
     int error = 0;
+    PIPC_POINT("names: found, not dead");
     if (!memory->writable || !may_remove(memory))
         error = pipc_fail(PIPC_E_ACCESS, "shmctl(\"%s\", IPC_RMID): only the owner or a privileged process may", name);
     else if (!atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD))

@@ -95,6 +95,7 @@ static int build(struct pipc_queue *queue, const pipc_queue_options *options, ui
 static int join(struct pipc_queue *queue, const char *name, uint32_t flags, const pipc_queue_options *asked)
 {
     int error = pipc_namespace_check(queue->object, flags);
+    PIPC_POINT("open: found, kernel queue not open");
     if (!error)
         error = pipc_control_attach(queue, queue->data, pipc_be_memory_size(queue->memory));
     if (!error)
