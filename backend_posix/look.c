@@ -149,14 +149,14 @@ static int find_lock(int fd, off_t first, off_t end, struct flock *found)
 }
 
 /* The kernel answers with any lock in the range, so the lowest is searched by halving what lies below. */
-bool pipc_name_count_attached(int fd, uint64_t *others)
+bool pipc_name_count_attached(int fd, uint64_t most, uint64_t *others)
 {
     off_t first = ATTACH_FIRST;
     const off_t end = ATTACH_FIRST + ATTACH_COUNT;
     struct flock lock, lower;
-    int found;
+    int found = 0;
     *others = 0;
-    while ((found = find_lock(fd, first, end, &lock)) > 0) {
+    while (*others < most && (found = find_lock(fd, first, end, &lock)) > 0) {
         while ((found = find_lock(fd, first, lock.l_start, &lower)) > 0)
             lock = lower;
         if (found < 0 || lock.l_len == 0)
@@ -228,9 +228,9 @@ static enum sight judge_half(const struct pipc_be_memory *memory, const struct p
     return HALF;
 }
 
-/* `bytes`: of the whole file. A file of ours has the size of the bare header while it is INIT. */
-static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
-                        struct trouble *trouble)
+/* A file of ours has the size of the bare header while it is INIT. */
+enum sight pipc_name_judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+                           struct trouble *trouble)
 {
     const struct pipc_object *object = memory->object;
     switch (atomic_load(&object->state)) {
@@ -256,7 +256,7 @@ static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc
         off_t bytes = facts->st_size;
         if (!pipc_name_map(memory, (uint64_t)bytes))
             return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
-        enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
+        enum sight sight = pipc_name_judge(memory, request, (uint64_t)bytes, trouble);
         if (fstat(memory->fd, facts) != 0)
             return barred(trouble, PIPC_E_SYSTEM, errno);
         if (facts->st_size == bytes)

@@ -141,6 +141,14 @@ static inline void pipc_queue_unlock(struct pipc_queue *queue)
 /* Bytes of data that a queue with this control needs; 0 if the figures are impossible. */
 uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t kernel_ask);
 
+/* Where the words and the slots of such a queue lie in its data; the figures are possible. */
+uint64_t pipc_control_words_at(uint32_t kernel_ask);
+uint64_t pipc_control_slots_at(uint32_t max_messages, uint32_t kernel_ask);
+
+/* Statistics from the control area and the header: all but messages and bytes, max_messages, max_size and
+ * kernel_size. */
+void pipc_control_tell(struct pipc_control *control, const struct pipc_object *object, pipc_queue_info *info);
+
 /* Sets the handle's addresses and sizes from the control area after checking them against the bytes
  * that are there. 0 or PIPC_E_DAMAGED. */
 int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes);

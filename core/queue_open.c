@@ -281,12 +281,6 @@ static void count_messages(struct pipc_queue *queue, pipc_queue_info *info)
     }
 }
 
-static uint32_t count_sleepers(struct pipc_control *control)
-{
-    return atomic_load(&control->items.sleepers) + atomic_load(&control->picky.sleepers) +
-           atomic_load(&control->room.sleepers);
-}
-
 int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
 {
     pipc_calling(__func__, queue ? queue->object->name : NULL);
@@ -295,25 +289,12 @@ int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
     int error = pipc_queue_check(queue, 0);
     if (error)
         return error;
-    struct pipc_control *control = queue->control;
-    const struct pipc_object *object = queue->object;
     memset(info, 0, sizeof *info);
     count_messages(queue, info);
-    info->high_water = atomic_load(&control->high_water);
-    info->sent = atomic_load(&control->tickets) - atomic_load(&control->spare_tickets);
-    info->received = atomic_load(&control->received);
+    pipc_control_tell(queue->control, queue->object, info);
     info->max_size = queue->max_size;
-    info->created = object->created;
     info->max_messages = queue->max_messages;
-    info->waiters = count_sleepers(control);
-    info->last_sender = atomic_load(&control->last_sender);
-    info->last_receiver = atomic_load(&control->last_receiver);
-    info->creator = object->creator;
-    info->owner = object->owner;
-    info->mode = object->mode;
-    info->kernel_depth = object->queue_depth;
     info->kernel_size = pipc_kernel_body_max(queue);
-    info->backend = pipc_be_name;
     return 0;
 }
 
