@@ -76,10 +76,7 @@ static void judge_header(struct pipc_be_sight *sight, const struct pipc_be_reque
                          bool locked)
 {
     struct trouble trouble = {0};
-    struct pipc_be_memory *memory = sight->memory;
-    memory->object = &sight->object;
-    enum sight found = pipc_name_judge(memory, request, bytes, &trouble);
-    memory->object = NULL;
+    enum sight found = pipc_name_judge(&sight->object, request, bytes, &trouble);
     if (found == OURS)
         sight->state = PIPC_FOUND_READY;
     else if (found == HALF)

@@ -228,9 +228,9 @@ static enum sight judge_half(const struct pipc_be_memory *memory, const struct p
     return HALF;
 }
 
-/* A file of ours has the size of the bare header while it is INIT. */
-enum sight pipc_name_judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
-                           struct trouble *trouble)
+/* `bytes`: of the whole file. A file of ours has the size of the bare header while it is INIT. */
+static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+                        struct trouble *trouble)
 {
     const struct pipc_object *object = memory->object;
     switch (atomic_load(&object->state)) {
@@ -248,6 +248,13 @@ enum sight pipc_name_judge(struct pipc_be_memory *memory, const struct pipc_be_r
     }
 }
 
+enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
+                           struct trouble *trouble)
+{
+    struct pipc_be_memory memory = {.object = copy};
+    return judge(&memory, request, bytes, trouble);
+}
+
 /* A builder at work makes the file grow: the header is judged by a size that was not read before it. */
 static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                                 struct stat *facts, struct trouble *trouble)
@@ -256,7 +263,7 @@ static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc
         off_t bytes = facts->st_size;
         if (!pipc_name_map(memory, (uint64_t)bytes))
             return barred(trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), errno);
-        enum sight sight = pipc_name_judge(memory, request, (uint64_t)bytes, trouble);
+        enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
         if (fstat(memory->fd, facts) != 0)
             return barred(trouble, PIPC_E_SYSTEM, errno);
         if (facts->st_size == bytes)

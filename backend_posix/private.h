@@ -57,8 +57,8 @@ int pipc_name_open_file(const struct pipc_be_memory *memory, int flags, uint32_t
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
 
-/* Judges the header at memory->object, which may be a copy. `bytes`: of the whole file. */
-enum sight pipc_name_judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+/* Judges a copy of a header. `bytes`: of the whole file that it was read from. */
+enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
                            struct trouble *trouble);
 
 /* Looks at what the open descriptor shows now. */

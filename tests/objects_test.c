@@ -209,6 +209,29 @@ static void foreign_things_are_told_and_left_alone(void)
     CHECK_EQUAL(test_in_private_ipc(0, look_at_oddities, NULL), 0);
 }
 
+/* Of our size, and empty where a header would be; whoever made it is dead. */
+static int leave_zeros(void *argument)
+{
+    (void)argument;
+    return probe_place_foreign(PIPC_KIND_SHM, test_name("zeros"), 3 * pipc_page() - 1129, 0) ? 0 : 1;
+}
+
+static int look_at_zeros(void *argument)
+{
+    (void)argument;
+    REQUIRE_EQUAL(test_wait(test_fork(leave_zeros, NULL), PIPC_SECONDS(20)), 0);
+    const struct harvest *harvest = gather(reap_all);
+    CHECK_EQUAL(harvest->count, 1);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_KEEP], 1);
+    CHECK(probe_remove_foreign(PIPC_KIND_SHM, test_name("zeros")));
+    return 0;
+}
+
+static void memory_full_of_zeros_is_not_taken_for_unfinished(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, look_at_zeros, NULL), 0);
+}
+
 /* Any byte of header and control area may have any value. */
 static int scribble(void *argument)
 {
@@ -450,6 +473,7 @@ static const struct test tests[] = {
     {"Q11", "a_visitor_can_end_the_walk", a_visitor_can_end_the_walk, 0},
     {"Q10 M4", "a_visitor_may_remove_what_it_sees", a_visitor_may_remove_what_it_sees, 0},
     {"Q2 G6", "foreign_things_are_told_and_left_alone", foreign_things_are_told_and_left_alone, 0},
+    {"Q2", "memory_full_of_zeros_is_not_taken_for_unfinished", memory_full_of_zeros_is_not_taken_for_unfinished, 0},
     {"G6", "any_byte_of_an_object_may_lie", any_byte_of_an_object_may_lie, 120},
     {"G6", "an_object_cut_short_is_damaged_not_a_crash", an_object_cut_short_is_damaged_not_a_crash, 0},
     {"Q2", "another_layout_is_told_and_left_alone", another_layout_is_told_and_left_alone, 0},

@@ -25,16 +25,6 @@ bool probe_mode(uint32_t kind, const char *name, uint32_t *mode, uint32_t *owner
 bool probe_place_foreign(uint32_t kind, const char *name, size_t bytes, int filling);
 bool probe_remove_foreign(uint32_t kind, const char *name);
 
-/* Puts things that are no plain object under names that begin so, as odd as this family can have them; how many.
- * For private namespaces only: some cannot be taken away again. */
-unsigned probe_place_oddities(const char *prefix);
-
-/* Makes the memory object smaller, or larger; false where no object can be. */
-bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes);
-
-/* Are dead builders known by their process, as noted in the header? (Or by a lock that they do not hold.) */
-extern const bool probe_builders_are_noted;
-
 /* Removes the memory object behind pipc's back. */
 bool probe_remove_memory(uint32_t kind, const char *name);
 
@@ -44,8 +34,6 @@ bool probe_queue_count(const char *name, uint64_t *messages); /* waiting in the 
 bool probe_queue_mode(const char *name, uint32_t *mode);      /* its permission bits */
 bool probe_queue_steal(const char *name);                     /* takes the first message and throws it away */
 bool probe_queue_inject(const char *name, const void *text, size_t size, uint32_t priority); /* puts one of its own */
-bool probe_queues_can_be_listed(void);     /* can pipc list those that have no object? In a private namespace it
-                                              is made possible, if it can be */
 bool probe_queue_remove(const char *name); /* removes the kernel queue only */
 
 /* Is this system call the one that puts a message into the kernel's queue, or takes one? */
@@ -76,5 +64,20 @@ unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *nam
 
 /* The same for all objects of this family in the IPC namespace, whosever they are. For private namespaces only. */
 unsigned probe_remove_everything(void (*tell)(const char *name));
+
+/* ---- For lists of all that there is ---- */
+
+/* Puts things that are no plain object under names that begin so, as odd as this family can have them; how many.
+ * For private namespaces only: some cannot be taken away again. */
+unsigned probe_place_oddities(const char *prefix);
+
+/* Makes the memory object smaller, or larger; false where no object can be. */
+bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes);
+
+/* Are dead builders known by their process, as noted in the header? (Or by a lock that they do not hold.) */
+extern const bool probe_builders_are_noted;
+
+/* Can pipc list kernel queues that have no object? In a private namespace it is made possible, if it can be. */
+bool probe_queues_can_be_listed(void);
 
 #endif

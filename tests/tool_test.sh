@@ -116,7 +116,7 @@ lines the_list_has_a_head_and_a_line_each 5
 json_is_valid the_list_is_json '"name": "orders", "name_hex": "6f7264657273", "kind": "queue", "state": "ready"' list --json
 expect one_is_shown 0 '^messages: *1 of 4' '' show orders
 expect its_state_is_told 0 '^state: *ready: it is whole' '' show board
-json_is_valid one_is_shown_as_json '"max_messages": 4' show orders --json
+json_is_valid one_is_shown_as_json '"mode": "0600".*"max_messages": 4' show orders --json
 expect both_kinds_are_shown 0 '^kind: *shm' '' show both
 expect one_kind_is_shown 0 '^kind: *queue' '' show both --kind queue
 expect who_means_two_is_asked 1 '' 'say which' remove both

@@ -145,7 +145,8 @@ void print_json(const pipc_found *found)
     print_text(found->name);
     fputs(", \"name_hex\": ", stdout);
     print_hex(found->name);
-    printf(", \"kind\": \"%s\", \"state\": \"%s\", \"verdict\": \"%s\", \"owner\": %" PRIu32 ", \"mode\": %" PRIu32
+    printf(", \"kind\": \"%s\", \"state\": \"%s\", \"verdict\": \"%s\", \"owner\": %" PRIu32 ", \"mode\": \"%04" PRIo32
+           "\""
            ", \"creator\": %" PRId32 ", \"created_ns\": %" PRId64 ", \"size\": %" PRIu64,
            found->kind ? word_of_kind(found->kind) : "unknown", word_of_state(found->state),
            word_of_verdict(found->verdict), found->owner, found->mode, found->creator, found->created, found->size);
