@@ -1,6 +1,7 @@
 /* What the tool does: list, show, remove, gc. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
@@ -13,10 +14,65 @@ static int fail(void)
 
 /* ---- list ---- */
 
+/* Copies of all that was shown, to be sorted. */
 struct listing {
-    bool json;
-    unsigned shown;
+    pipc_found *rows;
+    size_t count, room;
+    bool failed;
 };
+
+static char *copy_of(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+static bool make_room(struct listing *listing)
+{
+    if (listing->count < listing->room)
+        return true;
+    size_t room = listing->room * 2 + 64;
+    pipc_found *rows = realloc(listing->rows, room * sizeof *rows);
+    if (!rows)
+        return false;
+    listing->rows = rows;
+    listing->room = room;
+    return true;
+}
+
+static int keep_one(const pipc_found *found, void *argument)
+{
+    struct listing *listing = argument;
+    char *name = copy_of(found->name), *why = copy_of(found->why);
+    if (!name || !why || !make_room(listing)) {
+        free(name);
+        free(why);
+        listing->failed = true;
+        return 1;
+    }
+    pipc_found *row = &listing->rows[listing->count++];
+    *row = *found;
+    row->name = name;
+    row->why = why;
+    return 0;
+}
+
+static int by_name(const void *one, const void *other)
+{
+    const pipc_found *first = one, *second = other;
+    int order = strcmp(first->name, second->name);
+    return order ? order : (first->kind > second->kind) - (first->kind < second->kind);
+}
+
+static void forget(struct listing *listing)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        free((void *)(uintptr_t)listing->rows[i].name);
+        free((void *)(uintptr_t)listing->rows[i].why);
+    }
+    free(listing->rows);
+}
 
 static void print_content(const pipc_found *found)
 {
@@ -42,31 +98,41 @@ static void print_row(const pipc_found *found)
     putchar('\n');
 }
 
-static int list_one(const pipc_found *found, void *argument)
+static void print_table(const struct listing *listing)
 {
-    struct listing *listing = argument;
-    if (listing->json) {
-        printf("%s\n  ", listing->shown ? "," : "");
-        print_json(found);
-    } else {
-        if (!listing->shown)
-            printf("%-5s %-12s %6s %4s %8s %-19s %12s %-20s %s\n", "KIND", "STATE", "OWNER", "MODE", "CREATOR",
-                   "CREATED", "BYTES", "CONTENT", "NAME");
-        print_row(found);
+    if (listing->count)
+        printf("%-5s %-12s %6s %4s %8s %-19s %12s %-20s %s\n", "KIND", "STATE", "OWNER", "MODE", "CREATOR", "CREATED",
+               "BYTES", "CONTENT", "NAME");
+    for (size_t i = 0; i < listing->count; i++)
+        print_row(&listing->rows[i]);
+}
+
+static void print_array(const struct listing *listing)
+{
+    putchar('[');
+    for (size_t i = 0; i < listing->count; i++) {
+        printf("%s\n  ", i ? "," : "");
+        print_json(&listing->rows[i]);
     }
-    listing->shown++;
-    return 0;
+    puts(listing->count ? "\n]" : "]");
 }
 
 int command_list(bool json)
 {
-    struct listing listing = {.json = json};
-    if (json)
-        putchar('[');
-    int error = pipc_each(list_one, &listing);
-    if (json)
-        puts(listing.shown ? "\n]" : "]");
-    return error ? fail() : STATUS_OK;
+    struct listing listing = {0};
+    int status = pipc_each(keep_one, &listing) ? fail() : STATUS_OK;
+    if (listing.failed) {
+        complain("there is no memory for the list");
+        status = STATUS_FAILURE;
+    }
+    if (listing.count)
+        qsort(listing.rows, listing.count, sizeof *listing.rows, by_name);
+    if (status == STATUS_OK && json)
+        print_array(&listing);
+    else if (status == STATUS_OK)
+        print_table(&listing);
+    forget(&listing);
+    return status;
 }
 
 /* ---- show ---- */
