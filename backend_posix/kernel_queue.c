@@ -1,9 +1,11 @@
 /* The kernel queue. POSIX: mq_open, mq_send, mq_receive, mq_unlink.
  *
- * The label of a queue is a random number, stored in the object before the queue is made, so that
- * whoever clears up after a dead builder finds it; the kernel's name is "/pipc.NAME.LABEL", never used
- * twice. It begins with the name that the opener asked for, not with what a peer may have written into the
- * header. A descriptor keeps the queue alive, so there is no id to be believed or not.
+ * The label of a queue is stored in the object before the queue is made, so that whoever clears up after
+ * a dead builder finds it; the kernel's name is "/pipc.NAME.LABEL". NAME is the one that the opener asked for, not
+ * what a peer may have written into the header. A descriptor keeps the queue alive, so there is no id to be
+ * believed or not. Half of the label is random, so that no two queues are called alike. The other half is the
+ * place where the object lies (which /dev/shm): queues belong to an IPC namespace, files to a mount, and only
+ * who has both before his eyes can say that a queue's object is gone (list.c).
  *
  * The kernel gives the highest priority first, then the oldest.
  */
@@ -20,16 +22,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH   (PIPC_NAME_MAX + 32)
 #define LABELS 100 /* random ones that are tried */
 
 struct pipc_be_queue {
     mqd_t mq;
 };
 
-static void path_of(char path[PATH], const char *name, uint64_t label)
+void pipc_name_queue_path(char path[PIPC_QUEUE_PATH], const char *name, uint64_t label)
 {
-    snprintf(path, PATH, "/pipc.%.*s.%016" PRIx64, PIPC_NAME_MAX, name, label);
+    snprintf(path, PIPC_QUEUE_PATH, "/pipc.%.*s.%016" PRIx64, PIPC_NAME_MAX, name, label);
 }
 
 void pipc_name_erase_queue(const struct pipc_be_memory *memory)
@@ -37,9 +38,20 @@ void pipc_name_erase_queue(const struct pipc_be_memory *memory)
     const struct pipc_object *object = memory->object;
     if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
         return;
-    char path[PATH];
-    path_of(path, memory->name, object->queue_label);
+    char path[PIPC_QUEUE_PATH];
+    pipc_name_queue_path(path, memory->name, object->queue_label);
     mq_unlink(path);
+}
+
+uint32_t pipc_name_place(void)
+{
+    struct stat facts;
+    if (stat("/dev/shm", &facts) != 0)
+        return 0;
+    uint64_t place = (uint64_t)facts.st_dev * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)facts.st_ino;
+    place = (place ^ place >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+    uint32_t hash = (uint32_t)(place >> 32);
+    return hash ? hash : 1;
 }
 
 /* EMFILE has two meanings here. */
@@ -86,18 +98,31 @@ static bool is_taken(unsigned *tries)
     return errno == EEXIST && ++*tries < LABELS;
 }
 
+static uint64_t new_label(uint32_t place)
+{
+    uint32_t number = (uint32_t)pipc_random();
+    return (uint64_t)place << 32 | (number ? number : 1);
+}
+
+/* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
+static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
+{
+    return errno == EEXIST && ++*tries < LABELS;
+}
+
 /* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
 static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
 {
     struct pipc_object *object = memory->object;
     struct mq_attr shape = {.mq_maxmsg = (long)depth, .mq_msgsize = (long)size};
-    char path[PATH];
+    const uint32_t place = pipc_name_place();
+    char path[PIPC_QUEUE_PATH];
     unsigned tries = 0;
     mqd_t mq;
     do {
-        object->queue_label = pipc_random();
+        object->queue_label = new_label(place);
         atomic_signal_fence(memory_order_seq_cst);
-        path_of(path, memory->name, object->queue_label);
+        pipc_name_queue_path(path, memory->name, object->queue_label);
         PIPC_POINT("kernel queue: label told, not made");
         mq = mq_open(path, O_CREAT | O_EXCL | O_RDWR | O_NONBLOCK | O_CLOEXEC, (mode_t)mode, &shape);
     } while (mq == (mqd_t)-1 && (pipc_again(&tries) || is_taken(&tries)));
@@ -159,8 +184,8 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
     if (!error)
         error = new_queue(out, mq);
     if (error) {
-        char path[PATH];
-        path_of(path, memory->name, object->queue_label);
+        char path[PIPC_QUEUE_PATH];
+        pipc_name_queue_path(path, memory->name, object->queue_label);
         mq_close(mq);
         mq_unlink(path);
         object->queue_label = 0;
@@ -191,15 +216,15 @@ static int open_failed(const char *path, uint32_t rights)
     }
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *memory,
+                       const struct pipc_object *object, uint32_t rights)
 {
-    const struct pipc_object *object = memory->object;
     static const int ways[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
-    char path[PATH];
+    char path[PIPC_QUEUE_PATH];
     unsigned tries = 0;
     mqd_t mq;
     *out = NULL;
-    path_of(path, memory->name, object->queue_label);
+    pipc_name_queue_path(path, memory->name, object->queue_label);
     do
         mq = mq_open(path, ways[rights & 3u] | O_NONBLOCK | O_CLOEXEC);
     while (mq == (mqd_t)-1 && pipc_again(&tries));

@@ -165,14 +165,14 @@ static int find_lock(int fd, off_t first, off_t end, struct flock *found)
 }
 
 /* The kernel answers with any lock in the range, so the lowest is searched by halving what lies below. */
-bool pipc_name_count_attached(int fd, uint64_t *others)
+bool pipc_name_count_attached(int fd, uint64_t most, uint64_t *others)
 {
     off_t first = ATTACH_FIRST;
     const off_t end = ATTACH_FIRST + ATTACH_COUNT;
     struct flock lock, lower;
-    int found;
+    int found = 0;
     *others = 0;
-    while ((found = find_lock(fd, first, end, &lock)) > 0) {
+    while (*others < most && (found = find_lock(fd, first, end, &lock)) > 0) {
         while ((found = find_lock(fd, first, lock.l_start, &lower)) > 0)
             lock = lower;
         if (found < 0 || lock.l_len == 0)
@@ -276,6 +276,13 @@ static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_requ
     default:
         return barred(trouble, object->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN);
     }
+}
+
+enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
+                           struct trouble *trouble)
+{
+    struct pipc_be_memory memory = {.object = copy};
+    return judge(&memory, request, bytes, trouble);
 }
 
 /* A builder at work makes the file grow: the header is judged by a size that was not read before it. */

@@ -131,7 +131,7 @@ int pipc_be_memory_attachments(struct pipc_be_memory *memory, uint64_t *count)
 {
     uint64_t others = 0;
     *count = 0;
-    if (memory->fd >= 0 && !pipc_name_count_attached(memory->fd, &others))
+    if (memory->fd >= 0 && !pipc_name_count_attached(memory->fd, UINT64_MAX, &others))
         return pipc_fail(PIPC_E_SYSTEM, "fcntl(\"%s\", F_OFD_GETLK): %s", memory->path, strerror(errno));
     *count = 1 + others;
     return 0;

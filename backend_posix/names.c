@@ -266,8 +266,7 @@ static int without_lock(const struct pipc_be_memory *memory, const struct pipc_b
     return removed && !create ? not_found(request) : 0;
 }
 
-/* Deals with an object that is not READY. 0 without *build: look again, perhaps after a nap. */
-static int settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
+int pipc_name_settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     struct trouble trouble;
     int locked = pipc_name_lock(memory);
@@ -339,7 +338,7 @@ static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request 
         *done = !error;
         return error;
     case HALF:
-        error = settle(memory, request, build);
+        error = pipc_name_settle(memory, request, build);
         *done = *build;
         return error;
     case BARRED:
@@ -396,7 +395,7 @@ static int try_doom(struct pipc_be_memory *memory, const struct pipc_be_request 
     case OURS:
         return doom(memory, request, done);
     case HALF:
-        return settle(memory, request, &build);
+        return pipc_name_settle(memory, request, &build);
     case BARRED:
         return pipc_name_tell(&trouble, memory->path);
     default:

@@ -59,6 +59,10 @@ int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
 
+/* Judges a copy of a header. `bytes`: of the whole file that it was read from. */
+enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
+                           struct trouble *trouble);
+
 /* Looks at what the open descriptor shows now. */
 enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                              struct trouble *trouble);
@@ -84,8 +88,8 @@ bool pipc_name_is_locked(int fd);
 /* Makes this opening count among the attachments; false: errno. */
 bool pipc_name_attach(struct pipc_be_memory *memory);
 
-/* Counts the attachments of others; false: errno. */
-bool pipc_name_count_attached(int fd, uint64_t *others);
+/* Counts the attachments of others, up to `most`; false: errno. */
+bool pipc_name_count_attached(int fd, uint64_t most, uint64_t *others);
 
 /* Notes the trouble's sentence, returns its number. */
 int pipc_name_tell(const struct trouble *trouble, const char *path);
@@ -98,6 +102,9 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 /* Finds the READY object and moves it to DEAD: pipc_be_memory_doom without the handle. */
 int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request);
 
+/* Deals with an open object that is not READY. 0 without *build: look again, perhaps after a nap. */
+int pipc_name_settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build);
+
 /* Frees the name of an object whose lock this opening holds: its kernel queue first. */
 void pipc_name_free(struct pipc_be_memory *memory);
 
@@ -108,5 +115,14 @@ void pipc_name_built(struct pipc_be_memory *memory);
 
 /* Removes the kernel queue that the header of a DEAD object names, if there is one. */
 void pipc_name_erase_queue(const struct pipc_be_memory *memory);
+
+#define PIPC_QUEUE_PATH  (PIPC_NAME_MAX + 32)
+#define PIPC_LABEL_WIDTH 16 /* hexadecimal digits */
+
+/* Writes the path of a kernel queue. */
+void pipc_name_queue_path(char path[PIPC_QUEUE_PATH], const char *name, uint64_t label);
+
+/* Identifies the place of the memory files: the upper half of a label made now. 0: unknown. */
+uint32_t pipc_name_place(void);
 
 #endif

@@ -39,9 +39,9 @@ static key_t label_of(const struct pipc_be_memory *memory, unsigned i)
 }
 
 /* The label that the header names, IPC_PRIVATE if it cannot be this segment's. */
-static key_t own_label(const struct pipc_be_memory *memory)
+static key_t own_label(const struct pipc_be_memory *memory, const struct pipc_object *object)
 {
-    key_t label = (key_t) * (const volatile uint64_t *)&memory->object->queue_label;
+    key_t label = (key_t) * (const volatile uint64_t *)&object->queue_label;
     for (unsigned i = 0; i < LABELS; i++)
         if (label == label_of(memory, i))
             return label;
@@ -64,7 +64,7 @@ void pipc_name_erase_queue(const struct pipc_be_memory *memory)
     if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
         return;
     struct msqid_ds facts;
-    key_t label = own_label(memory);
+    key_t label = own_label(memory, object);
     int id = label == IPC_PRIVATE ? -1 : msgget(label, 0);
     if (id < 0 || msgctl(id, IPC_STAT, &facts) != 0)
         return;
@@ -166,12 +166,12 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
     return 0;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *memory,
+                       const struct pipc_object *object, uint32_t rights)
 {
-    const struct pipc_object *object = memory->object;
     *out = NULL;
     int bits = (rights & PIPC_RECEIVE ? 0444 : 0) | (rights & PIPC_SEND ? 0222 : 0);
-    key_t label = own_label(memory);
+    key_t label = own_label(memory, object);
     int id = label == IPC_PRIVATE ? -1 : msgget(label, bits);
     if (id < 0 && label != IPC_PRIVATE && errno == EACCES)
         return pipc_fail(PIPC_E_ACCESS, "msgget(\"%.*s\", key 0x%08x): the queue's mode does not let this user %s",

@@ -95,8 +95,7 @@ bool pipc_name_bury(struct pipc_be_memory *memory, uint64_t word)
     return shmctl(memory->id, IPC_RMID, NULL) == 0;
 }
 
-/* An INIT segment that a pipc creator left before it could say who it is. */
-static bool is_orphan(const struct shmid_ds *facts)
+bool pipc_name_is_orphan(const struct shmid_ds *facts)
 {
     return facts->shm_perm.cuid == geteuid() &&
            pipc_is_dead_process(facts->shm_cpid, PIPC_SECONDS((int64_t)facts->shm_ctime + 1));
@@ -104,8 +103,7 @@ static bool is_orphan(const struct shmid_ds *facts)
 
 /* ---- Looking ---- */
 
-/* Could these zeros, or this half-filled header, have been made by us? */
-static bool is_unborn(const struct pipc_object *object, uint64_t word)
+bool pipc_name_is_unborn(const struct pipc_object *object, uint64_t word)
 {
     const char *rest = (const char *)(object + 1), *end = (const char *)object + pipc_page();
     while (rest < end && *rest == 0)
@@ -113,9 +111,9 @@ static bool is_unborn(const struct pipc_object *object, uint64_t word)
     return word == PIPC_STATE_INIT && rest == end && (object->magic == 0 || object->magic == PIPC_OBJECT_MAGIC);
 }
 
-static bool is_signed(const struct pipc_be_memory *memory, const struct shmid_ds *facts)
+bool pipc_name_is_signed(const struct shmid_ds *facts)
 {
-    return facts->shm_segsz == memory->length - PIPC_NAME_SIGNATURE;
+    return facts->shm_segsz == pipc_name_length(facts->shm_segsz) - PIPC_NAME_SIGNATURE;
 }
 
 /* Reads the size once: a hostile peer may write it after the check. */
@@ -159,12 +157,12 @@ static enum sight judge(struct pipc_be_memory *memory, const struct shmid_ds *fa
     *error = PIPC_E_FOREIGN;
     switch (word & PIPC_STATE_MASK) {
     case PIPC_STATE_INIT:
-        if (!is_signed(memory, facts) || !is_unborn(memory->object, word))
+        if (!pipc_name_is_signed(facts) || !pipc_name_is_unborn(memory->object, word))
             return BARRED;
-        *again = is_orphan(facts) && pipc_name_bury(memory, word);
+        *again = pipc_name_is_orphan(facts) && pipc_name_bury(memory, word);
         return FRESH;
     case PIPC_STATE_DEAD:
-        if (!is_signed(memory, facts) || word != PIPC_STATE_DEAD)
+        if (!pipc_name_is_signed(facts) || word != PIPC_STATE_DEAD)
             return BARRED;
         *again = pipc_name_bury(memory, word);
         return TAKEN;

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE 1 /* IPC_INFO, struct shminfo, struct msginfo */
 #endif
 
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <sys/types.h>
 
 #include "core/backend.h"
@@ -67,6 +69,15 @@ bool pipc_name_attach(struct pipc_be_memory *memory, int id, bool write);
 
 /* Ends the attachment. */
 void pipc_name_leave(struct pipc_be_memory *memory);
+
+/* Has the segment the size that only we ask for? */
+bool pipc_name_is_signed(const struct shmid_ds *facts);
+
+/* Could these zeros, or this half-filled header, have been made by us? `word` is its state. */
+bool pipc_name_is_unborn(const struct pipc_object *object, uint64_t word);
+
+/* An INIT segment that a creator of ours left before it could say who it is. */
+bool pipc_name_is_orphan(const struct shmid_ds *facts);
 
 /* Moves `word` to DEAD and removes the segment. True: look at the key again; false: it stays in the way. */
 bool pipc_name_bury(struct pipc_be_memory *memory, uint64_t word);

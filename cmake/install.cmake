@@ -1,4 +1,4 @@
-# Install rules: headers, library, CMake package, pkg-config file. What is installed names no absolute
+# Install rules: headers, library, the program, CMake package, pkg-config file. What is installed names no absolute
 # path, so that the whole prefix may be moved afterwards.
 include(CMakePackageConfigHelpers)
 
@@ -9,6 +9,13 @@ install(TARGETS pipc EXPORT pipcTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+if(PIPC_BUILD_TOOL)
+  if(BUILD_SHARED_LIBS) # found from where the program stands, wherever the prefix is moved to
+    file(RELATIVE_PATH up /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+    set_target_properties(pipc_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${up}")
+  endif()
+  install(TARGETS pipc_tool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 
 install(EXPORT pipcTargets NAMESPACE pipc:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/pipcConfig.cmake.in ${PROJECT_BINARY_DIR}/pipcConfig.cmake

@@ -25,6 +25,7 @@
 #include "core/point.h"
 #include "pipc/base.h"
 #include "pipc/error.h"
+#include "pipc/objects.h"
 
 #if ATOMIC_LLONG_LOCK_FREE != 2
 #error "pipc needs lock-free 64-bit atomics"
@@ -34,8 +35,6 @@
 
 #define PIPC_OBJECT_MAGIC  0x63706970u /* "pipc" in little-endian memory */
 #define PIPC_OBJECT_LAYOUT 2u          /* raise with every incompatible change of any shared structure */
-
-enum pipc_kind { PIPC_KIND_QUEUE = 1, PIPC_KIND_SHM = 2 };
 
 /* The low three bits of pipc_object.state. Fresh memory is zeros: INIT. The upper bits may hold the
  * builder's identity (pipc_self()) shifted left by 3, where the backend has no better way to tell
@@ -53,7 +52,7 @@ struct pipc_object {
     _Atomic uint64_t state;
     uint32_t magic;
     uint32_t layout;
-    uint32_t kind;
+    uint32_t kind;          /* enum pipc_kind */
     uint32_t mode;          /* as asked for; the kernel's may be wider (see pipc_be_request.mode) */
     uint64_t nonce;         /* random identity of this object, never 0 */
     uint64_t size;          /* bytes of data behind the header page */
@@ -196,11 +195,12 @@ struct pipc_be_queue; /* one opening of one kernel queue */
 int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode);
 
-/* Opens the kernel queue that a READY memory's object names, for PIPC_RECEIVE, PIPC_SEND or both, if its mode grants
- * it. A hostile peer that writes into the header must not lead this to a queue that is not this object's. errors:
- * ACCESS, DAMAGED (it is gone, or is not this object's: somebody removed it behind pipc's back, or scribbled), LIMIT,
- * NO_MEMORY, SYSTEM */
-int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights);
+/* Opens the kernel queue that `object`, the header of a READY memory or a copy of it, names, for PIPC_RECEIVE,
+ * PIPC_SEND or both, if its mode grants it. A hostile peer that writes into the header must not lead this to a queue
+ * that is not this object's. errors: ACCESS, DAMAGED (it is gone, or is not this object's: somebody removed it behind
+ * pipc's back, or scribbled), LIMIT, NO_MEMORY, SYSTEM */
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *memory,
+                       const struct pipc_object *object, uint32_t rights);
 
 /* Puts one message of `size` bytes without waiting. priority: 0 to 31, higher first. One system call.
  * The room before the text is scribbled on. Called without any lock, by many at once.
@@ -219,5 +219,41 @@ void pipc_be_queue_close(struct pipc_be_queue *queue);
 /* Tells what an unprivileged queue may have here now: bytes of one message's text, and messages (0 = bytes
  * are counted). Never fails; guesses the system's defaults where it cannot look. */
 void pipc_be_queue_limits(uint32_t *size, uint32_t *depth);
+
+/* ---- What there is: list.c ------------------------------------------------------------------ */
+
+/* One thing that pipc_be_each came by. Everything in it is a private copy, but unchecked unless said: whoever may
+ * write the object may have written anything. What is not known is 0. */
+struct pipc_be_sight {
+    uint32_t kind;
+    uint32_t state;               /* enum pipc_found_state */
+    const char *doubt;            /* NULL: if the state is one of garbage, it is proven; else what speaks against it */
+    struct pipc_object object;    /* magic is 0: there is none, or it may not be believed. Else it is checked: zeros end
+                                     the name, kind is one of the two, and if READY size is within `bytes`. */
+    char name[PIPC_NAME_MAX + 4]; /* zero-terminated, "" = none; may be illegal */
+    uint64_t bytes;               /* of data really there behind the header page */
+    uint64_t attachments;         /* of memory: openings by others */
+    uint64_t messages;            /* of an orphan */
+    uint32_t owner;               /* who made it, as the kernel says */
+    uint32_t mode;                /* the kernel's */
+    int32_t creator;
+    int64_t created;
+    struct pipc_be_memory *memory; /* the backend's */
+};
+
+/* Shows `visit` everything of this family that is, or may be, pipc's: objects in every state, but for those
+ * without a name; kernel queues without an object, where they can be told from others'. False from `visit` ends
+ * it. Holds nothing that another call of this thread could wait for. What is hostile or foreign does no harm:
+ * nothing is waited for, no more is read than is there.
+ * errors: ACCESS, LIMIT, NO_MEMORY, SYSTEM: the list cannot be had. What is wrong with one thing is in its sight. */
+int pipc_be_each(bool (*visit)(struct pipc_be_sight *sight, void *argument), void *argument);
+
+/* Copies bytes of the data of a READY object that is being visited, 0 or more. False: they are not there, or it is
+ * not READY any more. */
+bool pipc_be_sight_read(const struct pipc_be_sight *sight, uint64_t at, void *to, size_t bytes);
+
+/* Removes what is being visited, with its kernel queue, if the proof still holds now. Called if the state is HALF_MADE,
+ * REMOVED or ORPHAN, without doubt, and the owner is this user. False: it stays. */
+bool pipc_be_sight_reap(struct pipc_be_sight *sight);
 
 #endif

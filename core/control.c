@@ -18,10 +18,19 @@ static uint64_t body_stride(uint64_t max_size)
     return (max_size + 7) & ~UINT64_C(7);
 }
 
+uint64_t pipc_control_words_at(uint32_t kernel_ask)
+{
+    return aligned(sizeof(struct pipc_control)) + UNDO_BYTES + staging_bytes(kernel_ask);
+}
+
+uint64_t pipc_control_slots_at(uint32_t max_messages, uint32_t kernel_ask)
+{
+    return pipc_control_words_at(kernel_ask) + aligned(max_messages * sizeof(uint64_t));
+}
+
 static uint64_t bytes_before_bodies(uint32_t n, uint32_t kernel_ask)
 {
-    return aligned(sizeof(struct pipc_control)) + UNDO_BYTES + staging_bytes(kernel_ask) +
-           aligned(n * sizeof(uint64_t)) + (uint64_t)n * sizeof(struct pipc_slot);
+    return pipc_control_slots_at(n, kernel_ask) + (uint64_t)n * sizeof(struct pipc_slot);
 }
 
 /* With 2^24 messages of 2^30 bytes at most nothing here can overflow 64 bits. */
@@ -63,4 +72,26 @@ int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes)
     queue->slots = (struct pipc_slot *)at;
     queue->bodies = at + (uint64_t)n * sizeof(struct pipc_slot);
     return 0;
+}
+
+static uint32_t count_sleepers(struct pipc_control *control)
+{
+    return atomic_load(&control->items.sleepers) + atomic_load(&control->picky.sleepers) +
+           atomic_load(&control->room.sleepers);
+}
+
+void pipc_control_tell(struct pipc_control *control, const struct pipc_object *object, pipc_queue_info *info)
+{
+    info->high_water = atomic_load(&control->high_water);
+    info->sent = pipc_sent(control);
+    info->received = atomic_load(&control->received);
+    info->created = object->created;
+    info->waiters = count_sleepers(control);
+    info->last_sender = atomic_load(&control->last_sender);
+    info->last_receiver = atomic_load(&control->last_receiver);
+    info->creator = object->creator;
+    info->owner = object->owner;
+    info->mode = object->mode;
+    info->kernel_depth = object->queue_depth;
+    info->backend = pipc_be_name;
 }

@@ -139,8 +139,24 @@ static inline void pipc_queue_unlock(struct pipc_queue *queue)
     pipc_lock_give(&queue->control->lock, pipc_queue_self(queue));
 }
 
+/* Sends that succeeded or are under way. A ticket becomes a spare one after it was drawn: so, read in this order,
+ * there are never more spare ones than tickets. */
+static inline uint64_t pipc_sent(struct pipc_control *control)
+{
+    uint64_t spare = atomic_load(&control->spare_tickets), tickets = atomic_load(&control->tickets);
+    return tickets > spare ? tickets - spare : 0; /* a peer may scribble */
+}
+
 /* Bytes of data that a queue with this control needs; 0 if the figures are impossible. */
 uint64_t pipc_control_bytes(uint32_t max_messages, uint64_t max_size, uint32_t kernel_ask);
+
+/* Where the words and the slots of such a queue lie in its data; the figures are possible. */
+uint64_t pipc_control_words_at(uint32_t kernel_ask);
+uint64_t pipc_control_slots_at(uint32_t max_messages, uint32_t kernel_ask);
+
+/* Statistics from the control area and the header: all but messages and bytes, max_messages, max_size and
+ * kernel_size. */
+void pipc_control_tell(struct pipc_control *control, const struct pipc_object *object, pipc_queue_info *info);
 
 /* Sets the handle's addresses and sizes from the control area after checking them against the bytes
  * that are there. 0 or PIPC_E_DAMAGED. */

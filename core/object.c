@@ -8,6 +8,19 @@
 
 #include "core/platform.h"
 
+bool pipc_name_is_legal(const char *name)
+{
+    size_t length = strnlen(name, PIPC_NAME_MAX + 1);
+    if (length == 0 || length > PIPC_NAME_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)name[i];
+        if (byte == '/' || byte < 0x20 || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 int pipc_name_check(const char *name)
 {
     if (!name)

@@ -7,6 +7,9 @@
 #define PIPC_BUILDER_PATIENCE PIPC_SECONDS(1) /* how long open, create and remove wait for somebody at work */
 #define PIPC_DEFAULT_MODE     0600u
 
+/* The rules of pipc_name_check, asked without a sentence. */
+bool pipc_name_is_legal(const char *name);
+
 /* 0 or PIPC_E_NAME / PIPC_E_INVALID with the reason in the detail. */
 int pipc_name_check(const char *name);
 

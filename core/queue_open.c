@@ -105,7 +105,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
     if (!error)
         error = pipc_option_check(name, "mode", asked->mode, queue->object->mode);
     if (!error)
-        error = pipc_be_queue_open(&queue->kernel, queue->memory, queue->rights);
+        error = pipc_be_queue_open(&queue->kernel, queue->memory, queue->object, queue->rights);
     return error;
 }
 
@@ -282,33 +282,14 @@ static void count_messages(struct pipc_queue *queue, pipc_queue_info *info)
     }
 }
 
-static uint32_t count_sleepers(struct pipc_control *control)
-{
-    return atomic_load(&control->items.sleepers) + atomic_load(&control->picky.sleepers) +
-           atomic_load(&control->room.sleepers);
-}
-
 static void describe(struct pipc_queue *queue, pipc_queue_info *info)
 {
-    struct pipc_control *control = queue->control;
-    const struct pipc_object *object = queue->object;
     memset(info, 0, sizeof *info);
     count_messages(queue, info);
-    info->high_water = atomic_load(&control->high_water);
-    info->sent = pipc_sent(control);
-    info->received = atomic_load(&control->received);
+    pipc_control_tell(queue->control, queue->object, info);
     info->max_size = queue->max_size;
-    info->created = object->created;
     info->max_messages = queue->max_messages;
-    info->waiters = count_sleepers(control);
-    info->last_sender = atomic_load(&control->last_sender);
-    info->last_receiver = atomic_load(&control->last_receiver);
-    info->creator = object->creator;
-    info->owner = object->owner;
-    info->mode = object->mode;
-    info->kernel_depth = object->queue_depth;
     info->kernel_size = pipc_kernel_body_max(queue);
-    info->backend = pipc_be_name;
 }
 
 int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)

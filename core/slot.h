@@ -62,14 +62,6 @@ void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word);
 /* Frees a FULL slot (lock held); the caller bumps the room word afterwards. */
 void pipc_slot_free(struct pipc_queue *queue, uint32_t slot);
 
-/* Sends that succeeded or are under way. A ticket becomes a spare one after it was drawn: so, read in this order,
- * there are never more spare ones than tickets. */
-static inline uint64_t pipc_sent(struct pipc_control *control)
-{
-    uint64_t spare = atomic_load(&control->spare_tickets), tickets = atomic_load(&control->tickets);
-    return tickets > spare ? tickets - spare : 0; /* a peer may scribble */
-}
-
 /* Messages sent and not gone, by the counters: too many by those that the killed took along. */
 static inline uint64_t pipc_messages_in_books(struct pipc_control *control)
 {

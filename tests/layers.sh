@@ -3,7 +3,7 @@
 # layers.sh --self-test [ROOT]  breaks copies of the tree and fails if a check does not notice
 #
 # The arrows: core -> include; a backend -> core/backend.h and include; tests -> core and include;
-# examples -> include. A backend is a folder backend_*, or the test double. Each complaint begins
+# examples and the tool -> include. A backend is a folder backend_*, or the test double. Each complaint begins
 # with file:line.
 set -eu
 LC_ALL=C
@@ -40,6 +40,7 @@ floor_of() # path: sets $floor to the folder whose rules hold for it
     tests/double/*) floor=tests/double ;;
     tests/*) floor=tests ;;
     examples/*) floor=examples ;;
+    tool/*) floor=tool ;;
     *) floor=elsewhere ;;
     esac
 }
@@ -81,7 +82,7 @@ may_include() # floor file-of-the-tree
     floor_of "$2"
     case $1:$floor in
     *:include) return 0 ;;
-    core:core | tests:core | tests:tests | examples:examples) return 0 ;;
+    core:core | tests:core | tests:tests | examples:examples | tool:tool) return 0 ;;
     backend_*:core | tests/double:core) [ "$2" = core/backend.h ] ;;
     backend_*:backend_* | tests/double:tests/double) [ "$1" = "$floor" ] ;;
     *) return 1 ;;
@@ -106,7 +107,7 @@ may_include_system() # floor file header
 check_arrows()
 {
     # shellcheck disable=SC2046 # no name in the tree has a space
-    includes $(c_files include core backend_* tests examples) | while read -r file line bracket target; do
+    includes $(c_files include core backend_* tests examples tool) | while read -r file line bracket target; do
         floor_of "$file"
         from=$floor
         resolve "$file" "$bracket" "$target"
@@ -130,7 +131,7 @@ check_conditionals() # differences live in files: no backend's name in a conditi
                 gsub(/(^|[^a-z0-9_])_posix_[a-z0-9_]*/, " ", condition)
                 if (index(condition, name))
                     print FILENAME ":" FNR ": a condition on the backend " name
-            }' $(c_files include core backend_* tests examples)
+            }' $(c_files include core backend_* tests examples tool)
     done
 }
 
@@ -221,7 +222,7 @@ check_sizes()
         /^[}]/ && start {
             if (FNR - start + 1 > most) print FILENAME ":" start ": a function of " FNR - start + 1 " lines"
             start = 0
-        }' $(c_files include core backend_* tests examples bench) $(find tests -name '*.sh')
+        }' $(c_files include core backend_* tests examples bench tool) $(find tests -name '*.sh')
 }
 
 check_all()
@@ -250,7 +251,7 @@ fresh()
 {
     rm -rf -- "$copy"
     mkdir -- "$copy"
-    for part in include core backend_* tests examples; do
+    for part in include core backend_* tests examples tool; do
         [ ! -d "$part" ] || cp -R -- "$part" "$copy/"
     done
 }
@@ -285,6 +286,10 @@ break_arrows()
     expect "an example includes core" '^examples/new.c:1: examples must not include core/backend.h'
     fresh; mkdir -p "$copy/examples"; echo '#include <sys/msg.h>' >"$copy/examples/new.c"
     expect "an example includes a kernel header" '^examples/new.c:1: examples must not include <sys/msg.h>'
+    fresh; on_top tool/pipc.c '#include "core/backend.h"'
+    expect "the tool includes core" '^tool/pipc.c:1: tool must not include core/backend.h'
+    fresh; on_top tool/pipc.c '#include <sys/shm.h>'
+    expect "the tool includes a kernel header" '^tool/pipc.c:1: tool must not include <sys/shm.h>'
     fresh; on_top core/backend.h '#include "nowhere.h"'
     expect "an include that leads nowhere" '^core/backend.h:1: no file of the tree'
 }

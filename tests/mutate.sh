@@ -67,7 +67,7 @@ fetch() # backend: a fresh copy of the tree, without what nobody builds from; an
 configure() # backend
 {
     cmake -S "$work/$1/tree" -B "$work/$1/build" -DPIPC_BACKEND="$1" -DCMAKE_BUILD_TYPE=Debug \
-        -DPIPC_BUILD_EXAMPLES=OFF -DPIPC_INSTALL=OFF
+        -DPIPC_BUILD_EXAMPLES=OFF -DPIPC_BUILD_TOOL=OFF -DPIPC_INSTALL=OFF
 }
 
 build() # backend targets...

@@ -68,4 +68,19 @@ unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *nam
 /* The same for all objects of this family in the IPC namespace, whosever they are. For private namespaces only. */
 unsigned probe_remove_everything(void (*tell)(const char *name));
 
+/* ---- For lists of all that there is ---- */
+
+/* Puts things that are no plain object under names that begin so, as odd as this family can have them; how many.
+ * For private namespaces only: some cannot be taken away again. */
+unsigned probe_place_oddities(const char *prefix);
+
+/* Makes the memory object smaller, or larger; false where no object can be. */
+bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes);
+
+/* Are dead builders known by their process, as noted in the header? (Or by a lock that they do not hold.) */
+extern const bool probe_builders_are_noted;
+
+/* Can pipc list kernel queues that have no object? In a private namespace it is made possible, if it can be. */
+bool probe_queues_can_be_listed(void);
+
 #endif

@@ -334,3 +334,49 @@ unsigned probe_remove_everything(void (*tell)(const char *name))
 {
     return sweep("/dev/shm", "", shm_unlink, tell) + sweep_queues("", tell);
 }
+
+/* ---- For lists of all that there is ---- */
+
+/* A fifo, a link, a folder, a file with two names, files cut short, names that pipc refuses. */
+unsigned probe_place_oddities(const char *prefix)
+{
+    char path[LONGEST_PATH], other[LONGEST_PATH];
+    unsigned placed = 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.queue.%sfifo", prefix);
+    placed += mkfifo(path, 0666) == 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.shm.%slink", prefix);
+    placed += symlink("/proc/self/mem", path) == 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.queue.%sfolder", prefix);
+    placed += mkdir(path, 0777) == 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.shm.%sescape\033[2J", prefix);
+    placed += mknod(path, S_IFREG | 0600, 0) == 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.queue.");
+    placed += mknod(path, S_IFREG | 0600, 0) == 0;
+    snprintf(path, sizeof path, "/dev/shm/pipc.queue.%stwice", prefix);
+    snprintf(other, sizeof other, "/dev/shm/pipc.queue.%sagain", prefix);
+    placed += mknod(path, S_IFREG | 0600, 0) == 0 && link(path, other) == 0;
+    for (size_t bytes = 1; bytes < 3 * pipc_page(); bytes = bytes * 3 / 2 + 1) {
+        snprintf(path, sizeof path, "%sshort%zu", prefix, bytes);
+        placed += probe_place_foreign(PIPC_KIND_QUEUE, path, bytes, (int)bytes);
+    }
+    return placed;
+}
+
+bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes)
+{
+    struct stat facts;
+    int file = find_file(kind, name, O_RDWR, &facts);
+    bool done = file >= 0 && ftruncate(file, (off_t)bytes) == 0;
+    if (file >= 0)
+        close(file);
+    return done;
+}
+
+const bool probe_builders_are_noted = false;
+
+/* The folder's name begins with a dot: it is none of the objects. */
+bool probe_queues_can_be_listed(void)
+{
+    static const char folder[] = "/dev/shm/.mqueue";
+    return (mkdir(folder, 0700) == 0 || errno == EEXIST) && mount("mqueue", folder, "mqueue", 0, NULL) == 0;
+}

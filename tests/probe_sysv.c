@@ -275,3 +275,40 @@ unsigned probe_remove_everything(void (*tell)(const char *name))
     }
     return removed;
 }
+
+/* ---- For lists of all that there is ---- */
+
+/* Segments of our size, which is 1129 bytes less than whole pages, with something else in them. */
+unsigned probe_place_oddities(const char *prefix)
+{
+    static const char fillings[] = {1, 4, 'p', (char)0xff};
+    unsigned placed = 0;
+    for (uint32_t i = 0; i < sizeof fillings; i++) {
+        for (size_t pages = 1; pages <= 3; pages++) {
+            size_t bytes = pages * pipc_page() - 1129;
+            int id = shmget(key_of(PIPC_KIND_SHM, prefix, 100 + placed), bytes, IPC_CREAT | IPC_EXCL | 0600);
+            char *address = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+            if (address == (void *)-1)
+                continue;
+            memset(address, fillings[i], bytes);
+            shmdt(address);
+            placed++;
+        }
+    }
+    return placed;
+}
+
+bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes)
+{
+    (void)kind;
+    (void)name;
+    (void)bytes;
+    return false;
+}
+
+const bool probe_builders_are_noted = true;
+
+bool probe_queues_can_be_listed(void)
+{
+    return false;
+}

@@ -188,3 +188,31 @@ int show_statistics(const char *name)
     pipc_queue_remove(name);
     return error || info.messages != 1;
 }
+
+//! [visitor]
+static int tell(const pipc_found *found, void *argument)
+{
+    unsigned *backlog = argument;
+    if (found->kind == PIPC_KIND_QUEUE && found->measured) /* ready, and readable for this user */
+        *backlog += (unsigned)found->queue.messages;
+    else if (found->state != PIPC_FOUND_READY)
+        printf("%s: %s\n", found->name, found->why);
+    return 0; /* go on */
+}
+//! [visitor]
+
+int show_objects(const char *name)
+{
+    pipc_queue *queue;
+    int error = pipc_queue_open(&queue, name, PIPC_CREATE, NULL);
+    if (error)
+        return error;
+    put(queue, 1, 0);
+    //! [each]
+    unsigned backlog = 0;
+    error = pipc_each(tell, &backlog); /* pipc_reap(tell, &backlog) would also clear the garbage away */
+    //! [each]
+    pipc_queue_close(queue);
+    pipc_queue_remove(name);
+    return error || backlog < 1;
+}

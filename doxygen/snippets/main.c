@@ -19,6 +19,7 @@ static const struct {
     {"stop", show_stop},
     {"memory", show_memory},
     {"statistics", show_statistics},
+    {"objects", show_objects},
     {"course_queue", show_course_queue},
     {"course_memory", show_course_memory},
 };

@@ -9,6 +9,7 @@ int show_buffer(const char *name);
 int show_stop(const char *name);
 int show_memory(const char *name);
 int show_statistics(const char *name);
+int show_objects(const char *name);
 int show_course_queue(const char *name);
 int show_course_memory(const char *name);
 

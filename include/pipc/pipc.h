@@ -1,5 +1,5 @@
 /** @file pipc.h
- *  All of pipc: named message queues, named shared memory, events.
+ *  All of pipc: named message queues, named shared memory, events; and all that there are of them.
  */
 #ifndef PIPC_PIPC_H
 #define PIPC_PIPC_H
@@ -8,6 +8,7 @@
 #include "error.h"
 #include "event.h"
 #include "library.h"
+#include "objects.h"
 #include "queue.h"
 #include "shm.h"
 

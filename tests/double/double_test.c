@@ -381,6 +381,34 @@ static void memory_works_on_the_double_too(void)
     CHECK_OK(pipc_shm_close(shm));
 }
 
+static int count_one(const pipc_found *found, void *argument)
+{
+    unsigned *counts = argument;
+    counts[found->kind]++;
+    CHECK_EQUAL(found->state, PIPC_FOUND_READY);
+    CHECK_EQUAL(found->verdict, PIPC_VERDICT_KEEP);
+    CHECK_EQUAL(found->measured, 1);
+    CHECK_EQUAL(found->kind == PIPC_KIND_QUEUE ? found->queue.messages : found->attachments, 1);
+    return 0;
+}
+
+static void each_shows_what_there_is_and_reap_leaves_it(void)
+{
+    unsigned counts[PIPC_KIND_SHM + 1] = {0};
+    pipc_queue *queue = open_queue(9, 100);
+    pipc_shm *shm;
+    REQUIRE_OK(pipc_shm_open(&shm, test_name("memory"), PIPC_CREATE, &(pipc_shm_options){.size = 100}));
+    send(queue, 1, 0, 7);
+    CHECK_OK(pipc_each(count_one, counts));
+    CHECK_OK(pipc_reap(count_one, counts));
+    CHECK_EQUAL(counts[PIPC_KIND_QUEUE], 2);
+    CHECK_EQUAL(counts[PIPC_KIND_SHM], 2);
+    CHECK_EQUAL(receive(queue, pipc_any()), 7);
+    CHECK_OK(pipc_shm_close(shm));
+    CHECK_OK(pipc_shm_remove(test_name("memory")));
+    finish(queue);
+}
+
 static const struct test tests[] = {
     {"Q11", "it_is_the_double_that_runs", it_is_the_double_that_runs, 0},
     {"Q5", "priority_comes_first_though_the_kernel_queue_is_a_pipe",
@@ -398,6 +426,7 @@ static const struct test tests[] = {
     {"Q10", "removal_wakes_everybody_and_frees_the_name", removal_wakes_everybody_and_frees_the_name, 100},
     {"Q2 Q10", "racing_creators_and_removers_balance", racing_creators_and_removers_balance, 100},
     {"M2 M4 M5", "memory_works_on_the_double_too", memory_works_on_the_double_too, 0},
+    {"Q11 M5", "each_shows_what_there_is_and_reap_leaves_it", each_shows_what_there_is_and_reap_leaves_it, 0},
 };
 
 TEST_MAIN("double", tests)

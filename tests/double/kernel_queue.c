@@ -89,15 +89,16 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
     object->queue_id = (int64_t)ring->label;
     object->queue_depth = ring->depth;
     object->queue_size = (uint32_t)ring->widest;
-    int error = pipc_be_queue_open(out, memory, PIPC_RECEIVE | PIPC_SEND);
+    int error = pipc_be_queue_open(out, memory, object, PIPC_RECEIVE | PIPC_SEND);
     if (error)
         pipc_double_queue_remove(ring->label);
     return error;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, struct pipc_be_memory *memory, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *memory,
+                       const struct pipc_object *object, uint32_t rights)
 {
-    const struct pipc_object *object = pipc_be_memory_object(memory);
+    (void)memory;
     (void)rights; /* one process, one user */
     struct pipc_be_queue *queue = *out = malloc(sizeof *queue);
     if (!queue)

@@ -10,6 +10,24 @@
 
 #include "core/backend.h"
 
+/* One object. It is in the list while its name leads to it, and lives until its name and its last
+ * opening are gone. */
+struct thing {
+    struct thing *next;
+    struct pipc_object *object; /* the header page, mapped */
+    uint64_t size;              /* of the data behind it */
+    uint64_t openings;
+    bool named;
+    int fd;
+};
+
+struct pipc_be_memory {
+    struct thing *thing;
+};
+
+/* Opens the nth object of the list, whatever its state; NULL: there is none. */
+struct pipc_be_memory *pipc_double_open_nth(unsigned nth);
+
 /* Removes the kernel queue with this label from the table, if there is one. */
 void pipc_double_queue_remove(uint64_t label);
 

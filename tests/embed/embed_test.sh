@@ -98,11 +98,18 @@ links_as_said() # link: the consumer needs libpipc.so if shared, and only then
     [ "$needed" -eq "$([ "$1" = shared ] && echo 1 || echo 0)" ]
 }
 
+tool_is_there() # link: the program works from where the prefix was moved to
+{
+    "$work/moved here $1/bin/pipc" --version | grep -q " $backend backend"
+}
+
 for link in static shared; do
     on=OFF
     [ "$link" = static ] || on=ON
     install_and_move "$link" "$on"
     report "installs_and_moves_$link" $?
+    tool_is_there "$link"
+    report "tool_is_installed_$link" $?
     as_package "$link"
     report "cmake_package_$link" $?
     as_pkg_config "$link"

@@ -1,0 +1,489 @@
+/* What there is, and what is garbage: pipc_each() and pipc_reap(). Whatever reaps runs in a private namespace, where
+ * nobody else's remains are. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "kinds.h"
+#include "probe.h"
+#include "support_queue.h"
+
+enum { MOST_FOUND = 100 };
+
+struct harvest {
+    unsigned count; /* all that were shown */
+    unsigned mine;  /* those whose names have this run's prefix, noted below */
+    unsigned verdicts[4];
+    unsigned states[PIPC_FOUND_UNREADABLE + 1];
+    pipc_found found[MOST_FOUND];
+    char names[MOST_FOUND][PIPC_NAME_MAX + 1], whys[MOST_FOUND][300];
+};
+
+static int note(const pipc_found *found, void *argument)
+{
+    struct harvest *harvest = argument;
+    harvest->count++;
+    harvest->verdicts[found->verdict]++;
+    harvest->states[found->state]++;
+    CHECK(found->why && strlen(found->why) > 5 && strlen(found->name) <= PIPC_NAME_MAX);
+    for (const char *byte = found->name; *byte; byte++)
+        CHECK((unsigned char)*byte >= 0x20 && *byte != 0x7f && *byte != '/');
+    if (strncmp(found->name, test_prefix(), strlen(test_prefix())) != 0 || harvest->mine == MOST_FOUND)
+        return 0;
+    unsigned i = harvest->mine++;
+    harvest->found[i] = *found;
+    snprintf(harvest->names[i], sizeof harvest->names[i], "%s", found->name);
+    snprintf(harvest->whys[i], sizeof harvest->whys[i], "%s", found->why);
+    harvest->found[i].name = harvest->names[i];
+    harvest->found[i].why = harvest->whys[i];
+    return 0;
+}
+
+/* One static harvest at a time. */
+static struct harvest *gather(int (*walk)(pipc_visitor *visit, void *argument))
+{
+    static struct harvest harvest;
+    memset(&harvest, 0, sizeof harvest);
+    CHECK_OK(walk(note, &harvest));
+    return &harvest;
+}
+
+static const pipc_found *find(const struct harvest *harvest, uint32_t kind, const char *what)
+{
+    const pipc_found *found = NULL;
+    for (unsigned i = 0; i < harvest->mine; i++)
+        if (harvest->found[i].kind == kind && strcmp(harvest->found[i].name, test_name(what)) == 0) {
+            CHECK(found == NULL); /* nothing is shown twice */
+            found = &harvest->found[i];
+        }
+    return found;
+}
+
+static int reap_all(pipc_visitor *visit, void *argument)
+{
+    return pipc_reap(visit, argument);
+}
+
+static pipc_shm *memory_make(const char *what, uint64_t size)
+{
+    pipc_shm *shm;
+    REQUIRE_OK(pipc_shm_open(&shm, test_name(what), PIPC_CREATE | PIPC_EXCLUSIVE, &(pipc_shm_options){.size = size}));
+    return shm;
+}
+
+static void memory_end(pipc_shm *shm, const char *what)
+{
+    CHECK_OK(pipc_shm_close(shm));
+    CHECK_OK(pipc_shm_remove(test_name(what)));
+}
+
+/* ---- what is shown ---- */
+
+static void check_queue_figures(const pipc_found *found, pipc_queue *queue)
+{
+    pipc_queue_info told = queue_info(queue);
+    CHECK_EQUAL(found->state, PIPC_FOUND_READY);
+    CHECK_EQUAL(found->verdict, PIPC_VERDICT_KEEP);
+    CHECK_EQUAL(found->owner, told.owner);
+    CHECK_EQUAL(found->mode, told.mode);
+    CHECK_EQUAL(found->creator, told.creator);
+    CHECK_EQUAL(found->created, told.created);
+    REQUIRE_EQUAL(found->measured, 1);
+    CHECK(memcmp(&found->queue, &told, sizeof told) == 0);
+    CHECK(found->size >= told.max_messages * told.max_size);
+}
+
+static void a_queue_is_shown_with_its_figures(void)
+{
+    pipc_queue *queue = queue_make("q", 700, 20000), *other = queue_make("other", 1, 1);
+    for (unsigned i = 0; i < 650; i++)
+        REQUIRE_OK(queue_send(queue, 1 + i, i % 32, i, 8 + i * 30, PIPC_NOWAIT));
+    for (unsigned i = 0; i < 40; i++)
+        REQUIRE_OK(queue_receive(queue, pipc_any(), &(struct queue_got){0}, PIPC_NOWAIT));
+    const struct harvest *harvest = gather(pipc_each);
+    const pipc_found *found = find(harvest, PIPC_KIND_QUEUE, "q"), *second = find(harvest, PIPC_KIND_QUEUE, "other");
+    REQUIRE(found && second);
+    check_queue_figures(found, queue);
+    check_queue_figures(second, other);
+    CHECK_EQUAL(harvest->mine, 2);
+    CHECK_EQUAL(found->queue.messages, 610);
+    CHECK(find(harvest, PIPC_KIND_SHM, "q") == NULL);
+    queue_end(queue, "q");
+    queue_end(other, "other");
+    CHECK_EQUAL(gather(pipc_each)->mine, 0);
+}
+
+static int watch_attachments(void *argument)
+{
+    (void)argument;
+    pipc_shm *shm = memory_make("m", 5000), *again;
+    const pipc_found *found = find(gather(pipc_each), PIPC_KIND_SHM, "m");
+    REQUIRE(found != NULL);
+    CHECK_EQUAL(found->state, PIPC_FOUND_READY);
+    CHECK_EQUAL(found->size, 5000);
+    CHECK_EQUAL(found->measured, 1);
+    CHECK_EQUAL(found->attachments, 1);
+    CHECK_EQUAL(found->mode, 0600);
+    CHECK_EQUAL(found->owner, geteuid());
+    CHECK_EQUAL(found->creator, getpid());
+    REQUIRE_OK(pipc_shm_open(&again, test_name("m"), PIPC_READ, NULL));
+    CHECK_EQUAL(find(gather(pipc_each), PIPC_KIND_SHM, "m")->attachments, 2);
+    pipc_shm_close(again);
+    pipc_shm_close(shm);
+    CHECK_EQUAL(find(gather(pipc_each), PIPC_KIND_SHM, "m")->attachments, 0);
+    CHECK_OK(pipc_shm_remove(test_name("m")));
+    return 0;
+}
+
+static void memory_is_shown_with_its_attachments(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, watch_attachments, NULL), 0);
+}
+
+static int stop_at_the_second(const pipc_found *found, void *argument)
+{
+    (void)found;
+    return ++*(unsigned *)argument == 2;
+}
+
+static void a_visitor_can_end_the_walk(void)
+{
+    unsigned visits = 0;
+    pipc_queue *queues[3] = {queue_make("a", 1, 8), queue_make("b", 1, 8), queue_make("c", 1, 8)};
+    CHECK_OK(pipc_each(stop_at_the_second, &visits));
+    CHECK_EQUAL(visits, 2);
+    CHECK_ERROR(pipc_each(NULL, NULL), INVALID);
+    queue_end(queues[0], "a");
+    queue_end(queues[1], "b");
+    queue_end(queues[2], "c");
+}
+
+static int remove_it(const pipc_found *found, void *argument)
+{
+    if (strncmp(found->name, test_prefix(), strlen(test_prefix())) != 0)
+        return 0;
+    ++*(unsigned *)argument;
+    CHECK_OK(found->kind == PIPC_KIND_QUEUE ? pipc_queue_remove(found->name) : pipc_shm_remove(found->name));
+    return 0;
+}
+
+static void a_visitor_may_remove_what_it_sees(void)
+{
+    unsigned removed = 0;
+    pipc_queue *queue = queue_make("q", 3, 8);
+    pipc_shm *shm = memory_make("m", 64);
+    CHECK_OK(pipc_each(remove_it, &removed));
+    CHECK_EQUAL(removed, 2);
+    CHECK_ERROR(queue_send(queue, 1, 0, 0, 8, PIPC_NOWAIT), REMOVED);
+    CHECK_OK(pipc_queue_close(queue));
+    CHECK_OK(pipc_shm_close(shm));
+    CHECK_EQUAL(gather(pipc_each)->mine, 0);
+}
+
+/* ---- foreign and hostile ---- */
+
+static int look_at_oddities(void *argument)
+{
+    (void)argument;
+    CHECK(probe_place_oddities(test_prefix()) > 0);
+    CHECK(probe_place_foreign(PIPC_KIND_SHM, test_name("plain"), pipc_page(), 'p'));
+    pipc_queue *queue = queue_make("q", 3, 8);
+    for (int round = 0; round < 2; round++) {
+        const struct harvest *harvest = gather(round ? reap_all : pipc_each);
+        for (unsigned i = 0; i < harvest->mine; i++)
+            if (strcmp(harvest->names[i], test_name("q")) != 0)
+                CHECK_EQUAL(harvest->found[i].state, PIPC_FOUND_FOREIGN);
+        CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_KEEP], harvest->count);
+        REQUIRE(find(harvest, PIPC_KIND_QUEUE, "q") != NULL);
+    }
+    queue_end(queue, "q");
+    return 0;
+}
+
+static void foreign_things_are_told_and_left_alone(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, look_at_oddities, NULL), 0);
+}
+
+/* Of our size, and empty where a header would be; whoever made it is dead. */
+static int leave_zeros(void *argument)
+{
+    (void)argument;
+    return probe_place_foreign(PIPC_KIND_SHM, test_name("zeros"), 3 * pipc_page() - 1129, 0) ? 0 : 1;
+}
+
+static int look_at_zeros(void *argument)
+{
+    (void)argument;
+    REQUIRE_EQUAL(test_wait(test_fork(leave_zeros, NULL), PIPC_SECONDS(20)), 0);
+    const struct harvest *harvest = gather(reap_all);
+    CHECK_EQUAL(harvest->count, 1);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_KEEP], 1);
+    CHECK(probe_remove_foreign(PIPC_KIND_SHM, test_name("zeros")));
+    return 0;
+}
+
+static void memory_full_of_zeros_is_not_taken_for_unfinished(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, look_at_zeros, NULL), 0);
+}
+
+/* Any byte of header and control area may have any value. */
+static int scribble(void *argument)
+{
+    (void)argument;
+    static const unsigned char values[] = {0x00, 0x01, 0x04, 0x7f, 0x80, 0xff};
+    pipc_queue *queue = queue_make("q", 3, 100);
+    REQUIRE_OK(queue_send(queue, 1, 0, 7, 50, PIPC_NOWAIT));
+    size_t bytes, header = sizeof(struct pipc_object);
+    unsigned char *all = (unsigned char *)probe_map(PIPC_KIND_QUEUE, test_name("q"), &bytes);
+    REQUIRE(all != NULL);
+    for (size_t i = 0; i < header + 2000 && i < bytes - pipc_page() + header; i++) {
+        unsigned char *byte = i < header ? all + i : all + pipc_page() + (i - header), was = *byte;
+        for (size_t v = 0; v < sizeof values; v++) {
+            *byte = values[v];
+            CHECK_OK(pipc_each(note, &(struct harvest){0}));
+        }
+        *byte = was;
+    }
+    memset(all + pipc_page(), 0xff, bytes - pipc_page());
+    const pipc_found *found = find(gather(pipc_each), PIPC_KIND_QUEUE, "q");
+    CHECK(found && found->state == PIPC_FOUND_DAMAGED && !found->measured);
+    probe_unmap((struct pipc_object *)all, bytes);
+    queue_end(queue, "q");
+    return 0;
+}
+
+static void any_byte_of_an_object_may_lie(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, scribble, NULL), 0);
+}
+
+static void an_object_cut_short_is_damaged_not_a_crash(void)
+{
+    pipc_queue *queue = queue_make("q", 100, 1000);
+    pipc_shm *shm = memory_make("m", 3 * pipc_page());
+    for (uint64_t bytes = 3 * pipc_page(); bytes > 0; bytes = bytes * 2 / 3) {
+        if (!probe_resize_memory(PIPC_KIND_QUEUE, test_name("q"), bytes) ||
+            !probe_resize_memory(PIPC_KIND_SHM, test_name("m"), bytes))
+            break; /* segments cannot shrink */
+        const struct harvest *harvest = gather(pipc_each);
+        const pipc_found *found = find(harvest, PIPC_KIND_QUEUE, "q"), *memory = find(harvest, PIPC_KIND_SHM, "m");
+        REQUIRE(found && memory);
+        CHECK(found->state == PIPC_FOUND_DAMAGED || found->state == PIPC_FOUND_FOREIGN);
+        CHECK(memory->state == PIPC_FOUND_DAMAGED || memory->state == PIPC_FOUND_FOREIGN);
+    }
+    pipc_queue_close(queue);
+    pipc_shm_close(shm);
+    probe_remove_leftovers(test_prefix(), (void (*)(const char *))(void *)puts);
+}
+
+static int change_layout(void *argument)
+{
+    (void)argument;
+    size_t bytes;
+    pipc_shm *shm = memory_make("m", 100);
+    struct pipc_object *object = probe_map(PIPC_KIND_SHM, test_name("m"), &bytes);
+    REQUIRE(object != NULL);
+    object->layout++;
+    CHECK_EQUAL(gather(reap_all)->states[PIPC_FOUND_OTHER_LAYOUT], 1);
+    object->layout--;
+    CHECK_EQUAL(gather(pipc_each)->states[PIPC_FOUND_READY], 1);
+    probe_unmap(object, bytes);
+    memory_end(shm, "m");
+    return 0;
+}
+
+static void another_layout_is_told_and_left_alone(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, change_layout, NULL), 0);
+}
+
+static void a_queue_without_its_kernel_queue_is_damaged(void)
+{
+    pipc_queue *queue = queue_make("q", 3, 8);
+    REQUIRE(probe_queue_remove(test_name("q")));
+    const pipc_found *found = find(gather(pipc_each), PIPC_KIND_QUEUE, "q");
+    REQUIRE(found != NULL);
+    CHECK_EQUAL(found->state, PIPC_FOUND_DAMAGED);
+    CHECK_EQUAL(found->verdict, PIPC_VERDICT_KEEP);
+    CHECK(strstr(found->why, "kernel queue") != NULL);
+    queue_end(queue, "q");
+}
+
+static int list_as_stranger(void *argument)
+{
+    (void)argument;
+    const struct harvest *harvest = gather(pipc_each);
+    CHECK(harvest->count >= 1);
+    for (unsigned i = 0; i < harvest->mine; i++)
+        CHECK_EQUAL(harvest->found[i].state, PIPC_FOUND_UNREADABLE);
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_KEEP], harvest->count);
+    return 0;
+}
+
+static int hide_from_a_stranger(void *argument)
+{
+    (void)argument;
+    pipc_queue *queue = queue_make("q", 3, 8);
+    CHECK_EQUAL(test_as_user(65534, list_as_stranger, NULL), 0);
+    queue_end(queue, "q");
+    return 0;
+}
+
+static void what_a_stranger_may_not_read_shows_as_unreadable(void)
+{
+    if (geteuid() != 0)
+        test_skip("only root can become another user");
+    CHECK_EQUAL(test_in_private_ipc(0, hide_from_a_stranger, NULL), 0);
+}
+
+/* ---- reaping ---- */
+
+static void ignore(const char *name)
+{
+    (void)name;
+}
+
+/* What was removed by a remover that died before it freed anything. */
+static void set_dead(uint32_t kind, const char *what)
+{
+    size_t bytes;
+    struct pipc_object *object = probe_map(kind, test_name(what), &bytes);
+    REQUIRE(object != NULL);
+    atomic_store(&object->state, PIPC_STATE_DEAD);
+    probe_unmap(object, bytes);
+}
+
+static int reap_removed(void *argument)
+{
+    (void)argument;
+    pipc_queue *live = queue_make("live", 3, 8);
+    pipc_shm *memory = memory_make("live", 64);
+    pipc_queue_close(queue_make("q", 3, 8));
+    pipc_shm_close(memory_make("m", 100));
+    REQUIRE_OK(queue_send(live, 1, 0, 42, 8, PIPC_NOWAIT));
+    set_dead(PIPC_KIND_QUEUE, "q");
+    set_dead(PIPC_KIND_SHM, "m");
+    const struct harvest *harvest = gather(pipc_each);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_GARBAGE], 2);
+    CHECK_EQUAL(find(harvest, PIPC_KIND_QUEUE, "q")->state, PIPC_FOUND_REMOVED);
+    CHECK_EQUAL(find(harvest, PIPC_KIND_SHM, "m")->verdict, PIPC_VERDICT_GARBAGE);
+    harvest = gather(reap_all);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_REAPED], 2);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_KEEP], 2);
+    CHECK_OK(pipc_reap(NULL, NULL));
+    CHECK_EQUAL(gather(pipc_each)->count, 2);
+    CHECK(queue_expect(live, pipc_any(), 42));
+    queue_end(live, "live");
+    memory_end(memory, "live");
+    CHECK_EQUAL(probe_remove_everything(ignore), 0);
+    return 0;
+}
+
+static void remains_are_reaped_and_nothing_else(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, reap_removed, NULL), 0);
+}
+
+static int reap_unused(void *argument)
+{
+    (void)argument;
+    pipc_queue *queue = queue_make("q", 3, 8);
+    REQUIRE_OK(queue_send(queue, 1, 0, 42, 8, PIPC_NOWAIT));
+    pipc_queue_close(queue);
+    pipc_shm_close(memory_make("m", 64));
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_KEEP], 2);
+    queue = queue_join("q", 0);
+    CHECK(queue_expect(queue, pipc_any(), 42));
+    queue_end(queue, "q");
+    CHECK_OK(pipc_shm_remove(test_name("m")));
+    return 0;
+}
+
+static int die(void *argument)
+{
+    return reap_unused(argument) == 0 ? 7 : 8;
+}
+
+/* The one that made them is dead, nobody has them open: they are whole, so they stay. */
+static void what_is_whole_is_never_reaped_however_unused(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, die, NULL), 7);
+}
+
+static int lose_objects(void *argument)
+{
+    (void)argument;
+    bool listed = probe_queues_can_be_listed();
+    pipc_queue *live = queue_make("live", 3, 8), *queue = queue_make("q", 3, 8);
+    REQUIRE_OK(queue_send(queue, 1, 0, 1, 8, PIPC_NOWAIT));
+    pipc_queue_close(queue);
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_KEEP], 2);
+    REQUIRE(probe_remove_memory(PIPC_KIND_QUEUE, test_name("q")));
+    const struct harvest *harvest = gather(pipc_each);
+    const pipc_found *found = find(harvest, PIPC_KIND_QUEUE, "q");
+    CHECK((found != NULL) == listed);
+    if (found) {
+        CHECK_EQUAL(found->state, PIPC_FOUND_ORPHAN);
+        CHECK_EQUAL(found->queue.messages, 1);
+        CHECK_EQUAL(found->verdict, PIPC_VERDICT_GARBAGE);
+    }
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_REAPED], listed);
+    queue_end(live, "live");
+    CHECK_EQUAL(probe_remove_everything(ignore), !listed); /* what cannot be proven stays */
+    return 0;
+}
+
+static void a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, lose_objects, NULL), 0);
+}
+
+/* The same kernel queues, but another /dev/shm: their objects only seem to be gone. */
+static int look_elsewhere(void *argument)
+{
+    (void)argument;
+    probe_queues_can_be_listed();
+    pipc_queue *queue = queue_make("q", 3, 8);
+    REQUIRE_OK(queue_send(queue, 1, 0, 42, 8, PIPC_NOWAIT));
+    REQUIRE(mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777") == 0);
+    probe_queues_can_be_listed();
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_REAPED], 0);
+    REQUIRE(umount2("/dev/shm", MNT_DETACH) == 0);
+    pipc_queue_close(queue);
+    queue = queue_join("q", 0);
+    CHECK(queue_expect(queue, pipc_any(), 42));
+    queue_end(queue, "q");
+    return 0;
+}
+
+static void objects_that_lie_elsewhere_are_not_taken_for_gone(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, look_elsewhere, NULL), 0);
+}
+
+static const struct test tests[] = {
+    {"Q11", "a_queue_is_shown_with_its_figures", a_queue_is_shown_with_its_figures, 0},
+    {"M5", "memory_is_shown_with_its_attachments", memory_is_shown_with_its_attachments, 0},
+    {"Q11", "a_visitor_can_end_the_walk", a_visitor_can_end_the_walk, 0},
+    {"Q10 M4", "a_visitor_may_remove_what_it_sees", a_visitor_may_remove_what_it_sees, 0},
+    {"Q2 G6", "foreign_things_are_told_and_left_alone", foreign_things_are_told_and_left_alone, 0},
+    {"Q2", "memory_full_of_zeros_is_not_taken_for_unfinished", memory_full_of_zeros_is_not_taken_for_unfinished, 0},
+    {"G6", "any_byte_of_an_object_may_lie", any_byte_of_an_object_may_lie, 120},
+    {"G6", "an_object_cut_short_is_damaged_not_a_crash", an_object_cut_short_is_damaged_not_a_crash, 0},
+    {"Q2", "another_layout_is_told_and_left_alone", another_layout_is_told_and_left_alone, 0},
+    {"Q2", "a_queue_without_its_kernel_queue_is_damaged", a_queue_without_its_kernel_queue_is_damaged, 0},
+    {"Q3", "what_a_stranger_may_not_read_shows_as_unreadable", what_a_stranger_may_not_read_shows_as_unreadable, 0},
+    {"Q14", "remains_are_reaped_and_nothing_else", remains_are_reaped_and_nothing_else, 0},
+    {"Q14", "what_is_whole_is_never_reaped_however_unused", what_is_whole_is_never_reaped_however_unused, 0},
+    {"Q14", "a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven",
+     a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven, 0},
+    {"Q14", "objects_that_lie_elsewhere_are_not_taken_for_gone", objects_that_lie_elsewhere_are_not_taken_for_gone, 0},
+};
+
+TEST_MAIN("objects", tests)
