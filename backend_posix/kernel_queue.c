@@ -107,12 +107,6 @@ static uint64_t new_label(uint32_t place)
 /* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
 static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
 {
-    return errno == EEXIST && ++*tries < LABELS;
-}
-
-/* Makes a queue under a label that nobody uses. (mqd_t)-1 and errno on failure. */
-static mqd_t make(struct pipc_be_memory *memory, uint32_t depth, uint32_t size, uint32_t mode)
-{
     struct pipc_object *object = memory->object;
     struct mq_attr shape = {.mq_maxmsg = (long)depth, .mq_msgsize = (long)size};
     const uint32_t place = pipc_name_place();
