@@ -130,6 +130,11 @@ void pipc_name_unlock(struct pipc_be_memory *memory)
     memory->lock = -1;
 }
 
+bool pipc_name_lock_here(struct pipc_be_memory *memory)
+{
+    return set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
+}
+
 bool pipc_name_is_locked(int fd)
 {
     struct flock lock = bytes_from(F_WRLCK, BUILD_BYTE, 1);
@@ -189,6 +194,7 @@ void pipc_name_leave(struct pipc_be_memory *memory)
     if (memory->fd >= 0)
         close(memory->fd);
     memory->fd = -1;
+    memory->made = false;
 }
 
 bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)

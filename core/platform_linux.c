@@ -276,6 +276,9 @@ int pipc_use_huge_pages(void *address, size_t size)
     static const char setting[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
     char text[128] = "";
     int file = open(setting, O_RDONLY | O_CLOEXEC);
+    if (file < 0 && (errno == EMFILE || errno == ENFILE))
+        return pipc_fail(PIPC_E_LIMIT, "open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", setting,
+                         strerror(errno));
     ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
     if (file >= 0)
         close(file);
