@@ -98,6 +98,17 @@ static int count_maps(void)
     return count;
 }
 
+static void say_nothing(const char *name)
+{
+    (void)name;
+}
+
+static void prepare(struct trial *trial)
+{
+    if (trial->scene.play->prepare)
+        trial->scene.play->prepare(&trial->scene);
+}
+
 static void call(struct trial *trial)
 {
     struct scene *scene = &trial->scene;
@@ -114,16 +125,17 @@ static void verify(struct trial *trial)
     if (trial->answer)
         snprintf(trial->detail, sizeof trial->detail, "%s", pipc_error_detail());
     scene->lied = trial->fault.lied;
+    if (trial->answer && !scene->play->prepare && probe_remove_everything(say_nothing) > trial->fault.left_objects)
+        scene_blame(scene, "an object of the kernel leaked when it failed");
     scene->play->verify(scene, trial->answer);
 }
 
 static int live(void *argument)
 {
     struct trial *trial = argument;
-    struct scene *scene = &trial->scene;
     trial->maps = -count_maps();
     trial->files = -count_files();
-    scene->play->prepare(scene);
+    prepare(trial);
     if (!fault_first_mark())
         return 1;
     call(trial);
@@ -193,11 +205,6 @@ static void judge_leftovers(struct trial *trial)
         scene_blame(&trial->scene, "%d descriptors leaked", trial->files - (int)trial->fault.left_files);
     if (maps > (int)trial->fault.left_maps)
         scene_blame(&trial->scene, "%d mappings leaked", maps - (int)trial->fault.left_maps);
-}
-
-static void say_nothing(const char *name)
-{
-    (void)name;
 }
 
 static void tell_problem(const struct trial *trial)
@@ -347,7 +354,7 @@ static void warm_up(struct stage *stage)
     free(malloc(100000)); /* the heap grows here, not in a call */
     for (unsigned i = 0; i < 2 * stage->count; i++) {
         clear(stage->trial, &stage->plays[i % stage->count]);
-        stage->trial->scene.play->prepare(&stage->trial->scene);
+        prepare(stage->trial);
         call(stage->trial);
         verify(stage->trial);
     }

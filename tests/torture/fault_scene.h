@@ -42,12 +42,12 @@ void scene_check_queue(struct scene *scene, const uint64_t *numbers, unsigned co
 extern const uint64_t scene_in_order[]; /* 1, 2, 3 ... SCENE_DEPTH */
 
 struct scene_play {
-    const char *name;     /* "receive from a slot" */
-    const char *function; /* as the detail begins */
-    const char *errors;   /* " LIMIT NO_SPACE ": what it may answer when a kernel call fails */
-    int usual;            /* its answer when nothing fails; -1: that depends on the system */
-    bool first;           /* the first pipc call of a process: what is learnt once is learnt in it */
-    void (*prepare)(struct scene *scene);
+    const char *name;                     /* "receive from a slot" */
+    const char *function;                 /* as the detail begins */
+    const char *errors;                   /* " LIMIT NO_SPACE ": what it may answer when a kernel call fails */
+    int usual;                            /* its answer when nothing fails; -1: that depends on the system */
+    bool first;                           /* the first pipc call of a process: what is learnt once is learnt in it */
+    void (*prepare)(struct scene *scene); /* NULL: nothing is there, and an error must leave nothing */
     int (*call)(struct scene *scene);
     void (*verify)(struct scene *scene, int answer); /* and takes everything away */
 };
