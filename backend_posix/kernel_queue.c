@@ -188,12 +188,14 @@ static int open_failed(const char *path, uint32_t rights)
     }
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+/* The object's own name is part of the path: no header leads to the queue of another name, whosever it is. */
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t owner, uint32_t rights)
 {
     static const int ways[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
     char path[PATH];
     unsigned tries = 0;
     mqd_t mq;
+    (void)owner;
     *out = NULL;
     path_of(path, object->name, object->queue_label);
     do

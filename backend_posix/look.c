@@ -298,6 +298,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
     unmap(memory);
     if (!ask(memory, &facts))
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
+    memory->owner = facts.st_uid;
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
     if (facts.st_nlink == 0)

@@ -23,8 +23,9 @@ struct pipc_be_memory {
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     int fd;                     /* -1 when it is not needed any more (queues) */
     uint32_t kind;
-    int lock;  /* a descriptor for the lock alone, else -1 */
-    bool made; /* the file, by this opening */
+    uid_t owner; /* of the file, as the kernel says */
+    int lock;    /* a descriptor for the lock alone, else -1 */
+    bool made;   /* the file, by this opening */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */

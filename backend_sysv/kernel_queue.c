@@ -141,7 +141,15 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     return 0;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+/* Any key may stand in a header that others may write, also that of a queue which only this process may use. Who may
+ * not read the queue cannot ask whose it is. */
+static bool is_of(int id, uint32_t owner)
+{
+    struct msqid_ds facts;
+    return msgctl(id, IPC_STAT, &facts) == 0 ? facts.msg_perm.cuid == owner : errno == EACCES;
+}
+
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t owner, uint32_t rights)
 {
     *out = NULL;
     int bits = (rights & PIPC_RECEIVE ? 0444 : 0) | (rights & PIPC_SEND ? 0222 : 0);
@@ -157,6 +165,11 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *obj
         return pipc_fail(PIPC_E_DAMAGED,
                          "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
                          "queue",
+                         PIPC_NAME_MAX, object->name, (unsigned)label);
+    if (!is_of(id, owner))
+        return pipc_fail(PIPC_E_DAMAGED,
+                         "msgctl(\"%.*s\", key 0x%08x): the kernel's queue is another user's: somebody forged the "
+                         "object; remove this queue",
                          PIPC_NAME_MAX, object->name, (unsigned)label);
     return new_queue(out, id);
 }

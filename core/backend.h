@@ -152,6 +152,10 @@ struct pipc_object *pipc_be_memory_object(struct pipc_be_memory *memory);
 /* Bytes of data, as verified against the kernel's own figure at opening. Never fails. */
 uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory);
 
+/* The user whose object it is, as the kernel said at opening: the header says what anybody who may write it made it
+ * say. Never fails. */
+uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory);
+
 /* Maps the object; the address is that of its data. access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
  * checked it against the rights of the opening. Page-aligned, shared, several at once are fine. The header
  * page lies right before the address and belongs to the same mapping, so that core can lock or advise
@@ -195,9 +199,11 @@ struct pipc_be_queue; /* one opening of one kernel queue */
 int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object, uint32_t depth, uint32_t size,
                          uint32_t least_size, uint32_t mode);
 
-/* Opens the kernel queue that a READY object names, for PIPC_RECEIVE, PIPC_SEND or both, if its mode grants it.
- * errors: ACCESS, DAMAGED (it is gone: somebody removed it behind pipc's back), LIMIT, NO_MEMORY, SYSTEM */
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights);
+/* Opens the kernel queue that a READY object of `owner` (pipc_be_memory_owner) names, for PIPC_RECEIVE, PIPC_SEND or
+ * both, if its mode grants it. Whoever may write the header must not lead this process to somebody else's queue.
+ * errors: ACCESS, DAMAGED (it is gone: somebody removed it behind pipc's back; or it is none of this object),
+ *   LIMIT, NO_MEMORY, NO_SPACE, SYSTEM */
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t owner, uint32_t rights);
 
 /* Puts one message of `size` bytes without waiting. priority: 0 to 31, higher first. One system call.
  * The room before the text is scribbled on. Called without any lock, by many at once.

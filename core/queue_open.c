@@ -104,7 +104,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
     if (!error)
         error = pipc_option_check(name, "mode", asked->mode, queue->object->mode);
     if (!error)
-        error = pipc_be_queue_open(&queue->kernel, queue->object, queue->rights);
+        error = pipc_be_queue_open(&queue->kernel, queue->object, pipc_be_memory_owner(queue->memory), queue->rights);
     return error;
 }
 
@@ -309,7 +309,7 @@ int pipc_queue_statistics(pipc_queue *queue, pipc_queue_info *info)
     info->last_sender = atomic_load(&control->last_sender);
     info->last_receiver = atomic_load(&control->last_receiver);
     info->creator = object->creator;
-    info->owner = object->owner;
+    info->owner = pipc_be_memory_owner(queue->memory);
     info->mode = object->mode;
     info->kernel_depth = object->queue_depth;
     info->kernel_size = pipc_kernel_body_max(queue);

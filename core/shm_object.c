@@ -317,7 +317,7 @@ int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
     info->size = shm->size;
     info->created = shm->object->created;
     info->creator = shm->object->creator;
-    info->owner = shm->object->owner;
+    info->owner = pipc_be_memory_owner(shm->memory);
     info->mode = shm->object->mode;
     info->backend = pipc_be_name;
     return error;

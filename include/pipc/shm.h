@@ -44,7 +44,7 @@ typedef struct pipc_shm_info {
                                and has not forked, otherwise at least 1. Right at once after kill -9. */
     int64_t created;      /**< When it was made, nanoseconds since 1970 (UTC). */
     int32_t creator;      /**< Process that made it. */
-    uint32_t owner;       /**< User that made it. */
+    uint32_t owner;       /**< User that made it, as the kernel said at opening. */
     uint32_t mode;        /**< Permission bits. */
     uint32_t reserved;    /**< 0. */
     const char *backend;  /**< "sysv" or "posix". */

@@ -88,14 +88,15 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_object *object,
     object->queue_id = (int64_t)ring->label;
     object->queue_depth = ring->depth;
     object->queue_size = (uint32_t)ring->widest;
-    int error = pipc_be_queue_open(out, object, PIPC_RECEIVE | PIPC_SEND);
+    int error = pipc_be_queue_open(out, object, object->owner, PIPC_RECEIVE | PIPC_SEND);
     if (error)
         pipc_double_queue_remove(ring->label);
     return error;
 }
 
-int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t rights)
+int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_object *object, uint32_t owner, uint32_t rights)
 {
+    (void)owner;
     (void)rights; /* one process, one user */
     struct pipc_be_queue *queue = *out = malloc(sizeof *queue);
     if (!queue)
