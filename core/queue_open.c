@@ -210,6 +210,7 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *queue);
     queue->rights = rights;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_call_leave(&call, open_queue(queue, name, flags, options ? options : &none));
     if (error)
         free(queue);
@@ -265,6 +266,7 @@ int pipc_queue_remove(const char *name)
     if (error)
         return error;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     return pipc_call_leave(&call, remove_queue(name));
 }
 

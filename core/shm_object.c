@@ -157,6 +157,7 @@ int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_s
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *shm);
     shm->rights = rights;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_call_leave(&call, open_object(shm, name, flags, options ? options : &none));
     if (error)
         free(shm);
@@ -224,6 +225,7 @@ int pipc_shm_remove(const char *name)
     if (error)
         return error;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_be_memory_doom(&memory, PIPC_KIND_SHM, name, pipc_now() + PIPC_BUILDER_PATIENCE);
     if (!error)
         pipc_be_memory_finish(memory);
