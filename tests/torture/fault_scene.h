@@ -5,7 +5,7 @@
 
 #include "support.h"
 
-#define SCENE_SPAN PIPC_MS(15) /* how long calls that may wait do so */
+#define SCENE_SPAN PIPC_MS(8) /* how long calls that may wait do so */
 
 enum {
     SCENE_MESSAGES = 3, /* that lie in a queue before the call, numbered from 1, of types 1, 2, 3 */
@@ -52,7 +52,8 @@ struct scene_play {
     void (*verify)(struct scene *scene, int answer); /* and takes everything away */
 };
 
-extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[];
-extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count;
+extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[];
+extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count,
+    fault_deaths_count;
 
 #endif
