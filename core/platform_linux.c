@@ -166,7 +166,7 @@ static void forget_self(void)
 
 void pipc_self_refresh(void)
 {
-    if (self_namespace == 0 || self >> TID_BITS == 0)
+    if (self_namespace >> 32 == 0 || self >> TID_BITS == 0)
         forget_self();
 }
 
