@@ -130,15 +130,9 @@ void pipc_name_unlock(struct pipc_be_memory *memory)
     memory->lock = -1;
 }
 
-/* No descriptor is left for a lock of its own: here the file's does for the moment that it takes. */
-void pipc_name_drop_empty(struct pipc_be_memory *memory)
+bool pipc_name_lock_here(struct pipc_be_memory *memory)
 {
-    struct stat facts;
-    if (!memory->writable || set_lock(memory->fd, F_WRLCK, BUILD_BYTE) != 0)
-        return;
-    if (fstat(memory->fd, &facts) == 0 && facts.st_size == 0 && facts.st_nlink == 1 && facts.st_uid == geteuid())
-        shm_unlink(memory->path);
-    set_lock(memory->fd, F_UNLCK, BUILD_BYTE);
+    return set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
 }
 
 bool pipc_name_is_locked(int fd)
@@ -200,6 +194,7 @@ void pipc_name_leave(struct pipc_be_memory *memory)
     if (memory->fd >= 0)
         close(memory->fd);
     memory->fd = -1;
+    memory->made = false;
 }
 
 bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
@@ -310,6 +305,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
     unmap(memory);
     if (!ask(memory, &facts))
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
+    memory->owner = facts.st_uid;
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
     if (facts.st_nlink == 0)

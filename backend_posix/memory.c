@@ -68,6 +68,11 @@ uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory)
     return memory->size;
 }
 
+uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory)
+{
+    return memory->owner;
+}
+
 static int map_failed(const struct pipc_be_memory *memory, const char *call)
 {
     int error = errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno);

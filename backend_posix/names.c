@@ -102,6 +102,7 @@ static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_
     PIPC_POINT("names: file made, mode not settled");
     if (memory->fd < 0)
         return errno == EEXIST ? VANISHED : BARRED;
+    memory->made = true;
     return let_owner_in(memory) ? HALF : BARRED;
 }
 
@@ -270,12 +271,8 @@ int pipc_name_settle(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     struct trouble trouble;
     int locked = pipc_name_lock(memory);
-    if (locked < 0 && errno != EACCES) {
-        int error = lock_failed(memory);
-        if (request->flags & PIPC_CREATE)
-            pipc_name_drop_empty(memory);
-        return error;
-    }
+    if (locked < 0 && errno != EACCES)
+        return lock_failed(memory);
     if (locked <= 0)
         return without_lock(memory, request, locked < 0);
     switch (pipc_name_examine(memory, request, &trouble)) {
@@ -348,6 +345,18 @@ static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request 
     }
 }
 
+/* An empty file that this opening made, and cannot build in because it gets no lock, or no look at it, is unlinked
+ * again, also without a descriptor to spare. Whoever got its lock meanwhile may keep it. */
+static void take_back(struct pipc_be_memory *memory)
+{
+    struct stat facts;
+    if (!memory->made)
+        return;
+    pipc_name_unlock(memory);
+    if (pipc_name_lock_here(memory) && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 1 && facts.st_size == 0)
+        pipc_name_free(memory);
+}
+
 int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     int64_t nap = 0;
@@ -357,6 +366,8 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
         int error = try_open(memory, request, &done, build);
         if (done)
             return 0;
+        if (error)
+            take_back(memory);
         pipc_name_leave(memory);
         if (error)
             return error;

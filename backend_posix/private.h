@@ -23,7 +23,9 @@ struct pipc_be_memory {
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     int fd;                     /* -1 when it is not needed any more (queues) */
     uint32_t kind;
-    int lock; /* a descriptor for the lock alone, else -1 */
+    uid_t owner; /* of the file, as the kernel says */
+    int lock;    /* a descriptor for the lock alone, else -1 */
+    bool made;   /* the file, by this opening */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */
@@ -79,8 +81,8 @@ bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes);
 int pipc_name_lock(struct pipc_be_memory *memory);
 void pipc_name_unlock(struct pipc_be_memory *memory);
 
-/* Unlinks an empty file of this user under the name, if nobody has its lock. For creators that could not lock. */
-void pipc_name_drop_empty(struct pipc_be_memory *memory);
+/* The same lock by the descriptor of the file itself, which a forked child would keep. */
+bool pipc_name_lock_here(struct pipc_be_memory *memory);
 
 /* Has somebody else the lock? Works on any descriptor. */
 bool pipc_name_is_locked(int fd);

@@ -179,10 +179,15 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *
     if (id < 0 && label != IPC_PRIVATE && errno != ENOENT && errno != EIDRM)
         return pipc_fail(pipc_error_from(errno), "msgget(\"%.*s\", key 0x%08x): %s", PIPC_NAME_MAX, object->name,
                          (unsigned)label, strerror(errno));
-    if (id < 0 || id != object->queue_id || is_strangers(memory, id))
+    if (id < 0 || id != object->queue_id)
         return pipc_fail(PIPC_E_DAMAGED,
                          "msgget(\"%.*s\", key 0x%08x): the kernel's queue was removed behind pipc's back; remove this "
                          "queue",
+                         PIPC_NAME_MAX, object->name, (unsigned)label);
+    if (is_strangers(memory, id))
+        return pipc_fail(PIPC_E_DAMAGED,
+                         "msgctl(\"%.*s\", key 0x%08x): the kernel's queue is another user's: somebody forged the "
+                         "object; remove this queue",
                          PIPC_NAME_MAX, object->name, (unsigned)label);
     return new_queue(out, id);
 }

@@ -152,6 +152,10 @@ struct pipc_object *pipc_be_memory_object(struct pipc_be_memory *memory);
 /* Bytes of data, as verified against the kernel's own figure at opening. Never fails. */
 uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory);
 
+/* The user whose object it is, as the kernel said at opening: the header says what anybody who may write it made it
+ * say. Never fails. */
+uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory);
+
 /* Maps the object; the address is that of its data. access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
  * checked it against the rights of the opening. Page-aligned, shared, several at once are fine. The header
  * page lies right before the address and belongs to the same mapping, so that core can lock or advise

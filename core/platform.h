@@ -23,7 +23,10 @@ bool pipc_may_spin(void);           /* is there more than one processor for this
 int32_t pipc_self_pid(void);        /* this process, without a system call */
 uint64_t pipc_nobody(void);         /* an identity of this thread that says nothing of its life: thread id 0 */
 uint64_t pipc_self_namespace(void); /* pipc_pid_namespace() without a system call */
-uint64_t pipc_pid_namespace(void);  /* identifies where pids and start times mean the same; 0 = unknown */
+/* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
+ * they begin: whoever holds a lock must not become somebody else. */
+void pipc_self_refresh(void);
+uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);

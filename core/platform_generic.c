@@ -94,6 +94,10 @@ uint64_t pipc_pid_namespace(void)
     return 1;
 }
 
+void pipc_self_refresh(void)
+{
+}
+
 uint64_t pipc_self_namespace(void)
 {
     return pipc_pid_namespace();

@@ -95,17 +95,26 @@ uint64_t pipc_random(void)
 
 /* ---- who is who ---- */
 
+/* 0: there is none, or it cannot be seen. What the kernel had no memory for a moment ago it may tell now. */
 static uint64_t namespace_of(const char *path)
 {
     struct stat about;
-    return stat(path, &about) == 0 ? (uint64_t)about.st_ino & 0xffffffffu : 0;
+    for (int tries = 0; tries < 3; tries++) {
+        errno = 0;
+        if (stat(path, &about) == 0)
+            return (uint64_t)about.st_ino & 0xffffffffu;
+        if (errno == ENOENT || errno == EACCES)
+            break;
+    }
+    return 0;
 }
 
-/* Start times are shifted by a time namespace, so that one counts too. */
+/* Start times are shifted by a time namespace, so that one counts too; old kernels have none. */
 uint64_t pipc_pid_namespace(void)
 {
     uint64_t pids = namespace_of("/proc/self/ns/pid");
-    return pids ? pids | namespace_of("/proc/self/ns/time") << 32 : 0;
+    uint64_t time = pids ? namespace_of("/proc/self/ns/time") : 0;
+    return pids && (time || errno == ENOENT) ? pids | time << 32 : 0;
 }
 
 /* Is the mounted /proc the one of this pid namespace? Another's numbers would lie. */
@@ -161,6 +170,12 @@ static _Atomic uint32_t *alive = &always_alive;
 static void forget_self(void)
 {
     self = 0;
+}
+
+void pipc_self_refresh(void)
+{
+    if (self_namespace >> 32 == 0 || self >> TID_BITS == 0)
+        forget_self();
 }
 
 static void watch_forks(void)
@@ -284,6 +299,9 @@ int pipc_use_huge_pages(void *address, size_t size)
     static const char setting[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
     char text[128] = "";
     int file = open(setting, O_RDONLY | O_CLOEXEC);
+    if (file < 0 && (errno == EMFILE || errno == ENFILE))
+        return pipc_fail(PIPC_E_LIMIT, "open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", setting,
+                         strerror(errno));
     ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
     if (file >= 0)
         close(file);

@@ -211,6 +211,7 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *queue);
     queue->rights = rights;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_call_leave(&call, open_queue(queue, name, flags, options ? options : &none));
     if (error)
         free(queue);
@@ -266,6 +267,7 @@ int pipc_queue_remove(const char *name)
     if (error)
         return error;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     return pipc_call_leave(&call, remove_queue(name));
 }
 
@@ -287,6 +289,7 @@ static void describe(struct pipc_queue *queue, pipc_queue_info *info)
     memset(info, 0, sizeof *info);
     count_messages(queue, info);
     pipc_control_tell(queue->control, queue->object, info);
+    info->owner = pipc_be_memory_owner(queue->memory);
     info->max_size = queue->max_size;
     info->max_messages = queue->max_messages;
     info->kernel_size = pipc_kernel_body_max(queue);

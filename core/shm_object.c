@@ -155,6 +155,7 @@ int pipc_shm_open(pipc_shm **out, const char *name, uint32_t flags, const pipc_s
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *shm);
     shm->rights = rights;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_call_leave(&call, open_object(shm, name, flags, options ? options : &none));
     if (error)
         free(shm);
@@ -222,6 +223,7 @@ int pipc_shm_remove(const char *name)
     if (error)
         return error;
     pipc_call_enter(&call, 0);
+    pipc_self_refresh();
     error = pipc_be_memory_doom(&memory, PIPC_KIND_SHM, name, pipc_now() + PIPC_BUILDER_PATIENCE);
     if (!error)
         pipc_be_memory_finish(memory);
@@ -315,7 +317,7 @@ int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
     info->size = shm->size;
     info->created = shm->object->created;
     info->creator = shm->object->creator;
-    info->owner = shm->object->owner;
+    info->owner = pipc_be_memory_owner(shm->memory);
     info->mode = shm->object->mode;
     info->backend = pipc_be_name;
     return error;

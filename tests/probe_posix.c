@@ -108,6 +108,36 @@ bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes)
     return cut;
 }
 
+bool probe_place_trap(uint32_t kind, const char *name, enum probe_trap trap, const char *target)
+{
+    char path[LONGEST_PATH], whole[LONGEST_PATH + 16];
+    path_of(path, kind, name);
+    snprintf(whole, sizeof whole, "/dev/shm%s", path);
+    switch (trap) {
+    case PROBE_TRAP_LINK:
+        return symlink(target, whole) == 0;
+    case PROBE_TRAP_SECOND_NAME:
+        return link(target, whole) == 0;
+    case PROBE_TRAP_FIFO:
+        return mkfifo(whole, 0666) == 0;
+    default:
+        return mkdir(whole, 0777) == 0;
+    }
+}
+
+bool probe_remove_trap(uint32_t kind, const char *name)
+{
+    char path[LONGEST_PATH], whole[LONGEST_PATH + 16];
+    path_of(path, kind, name);
+    snprintf(whole, sizeof whole, "/dev/shm%s", path);
+    return remove(whole) == 0;
+}
+
+const char *probe_trap_folder(void)
+{
+    return "/dev/shm";
+}
+
 bool probe_remove_memory(uint32_t kind, const char *name)
 {
     char path[LONGEST_PATH];

@@ -96,6 +96,25 @@ bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes)
     return false;
 }
 
+/* Keys lead to segments and to nothing else. */
+bool probe_place_trap(uint32_t kind, const char *name, enum probe_trap trap, const char *target)
+{
+    (void)kind, (void)name, (void)trap, (void)target;
+    errno = 0;
+    return false;
+}
+
+bool probe_remove_trap(uint32_t kind, const char *name)
+{
+    (void)kind, (void)name;
+    return false;
+}
+
+const char *probe_trap_folder(void)
+{
+    return NULL;
+}
+
 bool probe_remove_memory(uint32_t kind, const char *name)
 {
     struct shmid_ds facts;

@@ -127,7 +127,7 @@ typedef struct pipc_queue_info {
     int32_t last_sender;   /**< Process that sent last, 0 if none. */
     int32_t last_receiver; /**< Process that received last, 0 if none. */
     int32_t creator;       /**< Process that made the queue. */
-    uint32_t owner;        /**< User that made the queue. */
+    uint32_t owner;        /**< User that made the queue, as the kernel said at opening. */
     uint32_t mode;         /**< Permission bits. */
     uint32_t kernel_depth; /**< Messages the kernel's queue takes, 0 if it counts bytes only. */
     uint64_t kernel_size;  /**< Largest body that goes through the kernel's queue, bytes. */

@@ -44,7 +44,7 @@ typedef struct pipc_shm_info {
                                and has not forked, otherwise at least 1. Right at once after kill -9. */
     int64_t created;      /**< When it was made, nanoseconds since 1970 (UTC). */
     int32_t creator;      /**< Process that made it. */
-    uint32_t owner;       /**< User that made it. */
+    uint32_t owner;       /**< User that made it, as the kernel said at opening. */
     uint32_t mode;        /**< Permission bits. */
     uint32_t reserved;    /**< 0. */
     const char *backend;  /**< "sysv" or "posix". */
@@ -98,7 +98,7 @@ PIPC_API int pipc_shm_remove(const char *name);
  *  @param[out] address the first byte, aligned to a page; else NULL. Several mappings are fine, each
  *         at its own address
  *  @return 0, or #PIPC_E_INVALID (neither right, or only write), #PIPC_E_ACCESS (more than the handle was
- *    opened for), #PIPC_E_REMOVED, #PIPC_E_LIMIT (locking: RLIMIT_MEMLOCK; the detail says more),
+ *    opened for), #PIPC_E_REMOVED, #PIPC_E_LIMIT (locking: RLIMIT_MEMLOCK, huge pages: RLIMIT_NOFILE; the detail says more),
  *    #PIPC_E_NO_SPACE (locking: not enough memory), #PIPC_E_UNSUPPORTED (no huge pages granted),
  *    #PIPC_E_NO_MEMORY (no address space left), #PIPC_E_SYSTEM
  *  @par Threads, fork, signals

@@ -185,6 +185,11 @@ uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory)
     return memory->thing->size;
 }
 
+uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory)
+{
+    return memory->thing->object->owner; /* one process, one user */
+}
+
 /* ---- mappings ---- */
 
 int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **address)

@@ -105,7 +105,7 @@ static void note_refusal(struct fault *fault, unsigned kind)
 {
     fault->left_files += (kind & FAULT_CLOSES) != 0;
     fault->left_maps += (kind & FAULT_UNMAPS) != 0;
-    fault->left_objects += (kind & FAULT_REMOVES) != 0;
+    fault->left_objects += (kind & FAULT_REMOVES) != 0 || ((kind & FAULT_GUARDS) && fault->for_good);
 }
 
 /* Shall this call fail? */

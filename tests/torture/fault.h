@@ -12,6 +12,7 @@ enum {
     FAULT_CLOSES = 1,  /* refused, it leaves a descriptor */
     FAULT_UNMAPS = 2,  /* refused, it leaves a mapping */
     FAULT_REMOVES = 4, /* refused, it leaves an object of the kernel */
+    FAULT_GUARDS = 16, /* refused for good, what it looks at or locks must not be removed */
     FAULT_TAKES = 8    /* its first errno says "there is nothing", which may be a lie */
 };
 

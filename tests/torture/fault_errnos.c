@@ -36,9 +36,9 @@ static const struct fault_call calls[] = {
      "pwrite64",
      "pwrite|fallocate",
      {ENOSPC, EINTR, EIO, EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EDQUOT, EPERM}},
-    {SYS_newfstatat, WHATEVER, 0, "newfstatat", "stat", {MOST_OF_A_PATH, EBADF, EINVAL, EOVERFLOW}},
+    {SYS_newfstatat, WHATEVER, FAULT_GUARDS, "newfstatat", "stat", {MOST_OF_A_PATH, EBADF, EINVAL, EOVERFLOW}},
 #ifdef SYS_fstat
-    {SYS_fstat, WHATEVER, 0, "fstat", "stat", {ENOMEM, EBADF, EACCES, EFAULT, EOVERFLOW}},
+    {SYS_fstat, WHATEVER, FAULT_GUARDS, "fstat", "stat", {ENOMEM, EBADF, EACCES, EFAULT, EOVERFLOW}},
 #endif
     {SYS_fstatfs, WHATEVER, 0, "fstatfs", "stat", {EIO, EINTR, EBADF, EFAULT, ENOMEM, ENOSYS, EOVERFLOW}},
     {SYS_fchmod, WHATEVER, 0, "fchmod", "fchmod", {EPERM, EIO, EBADF, EROFS}},
@@ -59,7 +59,7 @@ static const struct fault_call calls[] = {
     {SYS_fcntl,
      1,
      F_OFD_SETLK,
-     0,
+     FAULT_GUARDS,
      "fcntl(F_OFD_SETLK)",
      "fcntl",
      {ENOLCK, EINTR, EAGAIN, EACCES, EBADF, EDEADLK, EINVAL}},

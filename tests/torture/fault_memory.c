@@ -17,11 +17,6 @@ static int map(struct scene *scene, unsigned which, uint32_t flags)
 
 /* ---- Before ---- */
 
-static void prepare_nothing(struct scene *scene)
-{
-    (void)scene;
-}
-
 static void prepare_unmapped(struct scene *scene)
 {
     REQUIRE_OK(make(scene, PIPC_CREATE | PIPC_EXCLUSIVE));
@@ -243,9 +238,9 @@ static void verify_close(struct scene *scene, int answer)
 #define MAPPING " LIMIT NO_SPACE UNSUPPORTED NO_MEMORY ACCESS SYSTEM "
 
 const struct scene_play fault_memories[] = {
-    {"first create memory", "pipc_shm_open", MAKING, 0, true, prepare_nothing, call_create, verify_created},
-    {"create memory", "pipc_shm_open", MAKING, 0, false, prepare_nothing, call_create, verify_created},
-    {"create memory, touched", "pipc_shm_open", MAKING, 0, false, prepare_nothing, call_create_touched, verify_created},
+    {"first create memory", "pipc_shm_open", MAKING, 0, true, NULL, call_create, verify_created},
+    {"create memory", "pipc_shm_open", MAKING, 0, false, NULL, call_create, verify_created},
+    {"create memory, touched", "pipc_shm_open", MAKING, 0, false, NULL, call_create_touched, verify_created},
     {"open memory", "pipc_shm_open", FINDING, 0, false, prepare_closed, call_open, verify_found},
     {"map", "pipc_shm_map", MAPPING, 0, false, prepare_unmapped, call_map, verify_same},
     {"map again", "pipc_shm_map", MAPPING, 0, false, prepare_mapped, call_map_again, verify_mapped},

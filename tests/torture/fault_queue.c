@@ -40,11 +40,6 @@ void scene_fill(struct scene *scene, uint64_t max_size, uint64_t size, unsigned 
         REQUIRE_OK(queue_send(scene->queue, i, 0, i, size, PIPC_NOWAIT));
 }
 
-static void prepare_nothing(struct scene *scene)
-{
-    (void)scene;
-}
-
 static void prepare_small(struct scene *scene)
 {
     scene_fill(scene, SMALL, SMALL, SCENE_MESSAGES);
@@ -348,16 +343,15 @@ static void verify_purge(struct scene *scene, int answer)
 #define TAKING  " TIMEOUT INTERRUPTED ACCESS DAMAGED SYSTEM "
 
 const struct scene_play fault_openings[] = {
-    {"first create", "pipc_queue_open", MAKING, 0, true, prepare_nothing, call_create, verify_created},
-    {"create", "pipc_queue_open", MAKING, 0, false, prepare_nothing, call_create, verify_created},
-    {"create exclusively", "pipc_queue_open", MAKING, 0, false, prepare_nothing, call_create_exclusively,
-     verify_created},
+    {"first create", "pipc_queue_open", MAKING, 0, true, NULL, call_create, verify_created},
+    {"create", "pipc_queue_open", MAKING, 0, false, NULL, call_create, verify_created},
+    {"create exclusively", "pipc_queue_open", MAKING, 0, false, NULL, call_create_exclusively, verify_created},
     {"create where it exists", "pipc_queue_open", FINDING MAKING, 0, false, prepare_closed, call_create, verify_found},
     {"open", "pipc_queue_open", FINDING, 0, false, prepare_closed, call_open, verify_found},
     {"remove", "pipc_queue_remove", FINDING, 0, false, prepare_small, call_remove, verify_remove},
     {"close", "pipc_queue_close", "", 0, false, prepare_small, call_close, verify_close},
     {"statistics", "pipc_queue_statistics", "", 0, false, prepare_small, call_statistics, verify_same},
-    {"facts", "pipc_library_facts", "", 0, false, prepare_nothing, call_facts, verify_nothing},
+    {"facts", "pipc_library_facts", "", 0, false, NULL, call_facts, verify_nothing},
 };
 
 const struct scene_play fault_messages[] = {

@@ -5,7 +5,7 @@
 
 #include "support.h"
 
-#define SCENE_SPAN PIPC_MS(15) /* how long calls that may wait do so */
+#define SCENE_SPAN PIPC_MS(8) /* how long calls that may wait do so */
 
 enum {
     SCENE_MESSAGES = 3, /* that lie in a queue before the call, numbered from 1, of types 1, 2, 3 */
@@ -42,17 +42,18 @@ void scene_check_queue(struct scene *scene, const uint64_t *numbers, unsigned co
 extern const uint64_t scene_in_order[]; /* 1, 2, 3 ... SCENE_DEPTH */
 
 struct scene_play {
-    const char *name;     /* "receive from a slot" */
-    const char *function; /* as the detail begins */
-    const char *errors;   /* " LIMIT NO_SPACE ": what it may answer when a kernel call fails */
-    int usual;            /* its answer when nothing fails; -1: that depends on the system */
-    bool first;           /* the first pipc call of a process: what is learnt once is learnt in it */
-    void (*prepare)(struct scene *scene);
+    const char *name;                     /* "receive from a slot" */
+    const char *function;                 /* as the detail begins */
+    const char *errors;                   /* " LIMIT NO_SPACE ": what it may answer when a kernel call fails */
+    int usual;                            /* its answer when nothing fails; -1: that depends on the system */
+    bool first;                           /* the first pipc call of a process: what is learnt once is learnt in it */
+    void (*prepare)(struct scene *scene); /* NULL: nothing is there, and an error must leave nothing */
     int (*call)(struct scene *scene);
     void (*verify)(struct scene *scene, int answer); /* and takes everything away */
 };
 
-extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[];
-extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count;
+extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[];
+extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count,
+    fault_deaths_count;
 
 #endif
