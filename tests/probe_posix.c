@@ -190,6 +190,13 @@ bool probe_queue_remove(const char *name)
     return queue_path(path, name) && mq_unlink(path) == 0;
 }
 
+bool probe_queue_remove_labelled(const char *name, uint64_t label)
+{
+    char path[LONGEST_PATH];
+    snprintf(path, sizeof path, "/pipc.%s.%016" PRIx64, name, label);
+    return mq_unlink(path) == 0;
+}
+
 bool probe_is_put(uint64_t number)
 {
     return number == SYS_mq_timedsend;
