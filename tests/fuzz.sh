@@ -96,6 +96,7 @@ for backend in sysv posix; do
 done
 chosen "$@" >"$work/chosen"
 [ -s "$work/chosen" ] || { echo "fuzz: no fuzzer is called so" >&2; exit 2; }
+rm -f -- "$work"/log.*
 status=0
 fuzz_backend sysv &
 other=$!

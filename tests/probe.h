@@ -47,6 +47,9 @@ bool probe_queue_steal(const char *name);                     /* takes the first
 bool probe_queue_inject(const char *name, const void *text, size_t size, uint32_t priority); /* puts one of its own */
 bool probe_queue_remove(const char *name); /* removes the kernel queue only */
 
+/* The same by the label that the header told, when the header is gone. */
+bool probe_queue_remove_labelled(const char *name, uint64_t label);
+
 /* Is this system call the one that puts a message into the kernel's queue, or takes one? */
 bool probe_is_put(uint64_t number);
 bool probe_is_take(uint64_t number);

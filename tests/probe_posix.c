@@ -220,6 +220,13 @@ bool probe_queue_remove(const char *name)
     return queue_path(path, name) && mq_unlink(path) == 0;
 }
 
+bool probe_queue_remove_labelled(const char *name, uint64_t label)
+{
+    char path[LONGEST_PATH];
+    snprintf(path, sizeof path, "/pipc.%s.%016" PRIx64, name, label);
+    return mq_unlink(path) == 0;
+}
+
 bool probe_is_put(uint64_t number)
 {
     return number == SYS_mq_timedsend;
@@ -293,7 +300,7 @@ static void tell_through_pipe(const char *name)
  * /dev/mqueue a place is needed that is there everywhere and that this child can do without: /dev/shm. */
 static _Noreturn void sweep_where_mounted(const char *beginning, bool remove)
 {
-    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount("mqueue", "/dev/shm", "mqueue", 0, NULL) == 0)
         sweep("/dev/shm", beginning, remove ? mq_unlink : visit_only, tell_through_pipe);
     _exit(0);

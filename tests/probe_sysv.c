@@ -192,6 +192,13 @@ bool probe_queue_remove(const char *name)
     return id >= 0 && msgctl(id, IPC_RMID, NULL) == 0;
 }
 
+bool probe_queue_remove_labelled(const char *name, uint64_t label)
+{
+    (void)name;
+    int id = label ? msgget((key_t)label, 0) : -1;
+    return id >= 0 && msgctl(id, IPC_RMID, NULL) == 0;
+}
+
 bool probe_is_put(uint64_t number)
 {
     return number == SYS_msgsnd;

@@ -174,7 +174,7 @@ const char *test_unshare_ipc(uint64_t shm_bytes)
         return failed;
     if (shm_bytes)
         snprintf(options, sizeof options, "mode=1777,size=%llu", (unsigned long long)shm_bytes);
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
         return "a private mount tree";
     if (mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
         return "mounting /dev/shm";

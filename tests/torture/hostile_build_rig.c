@@ -128,7 +128,7 @@ static int scribble_on_builders(void *argument)
     uint64_t random = (uint64_t)test_now(), trials = rig_trials(100000, 20000);
     int64_t deadline = rig_is_long() ? test_now() + PIPC_SECONDS(30) : test_now() + PIPC_SECONDS(3);
     uint32_t reached = 0;
-    for (uint64_t i = 0; i < trials && test_now() < deadline && test_failures() == 0; i++) {
+    for (uint64_t i = 0; i < trials && (test_now() < deadline || i < 2 * MOMENTS) && test_failures() == 0; i++) {
         struct building building = {.point = points_find(moments[i % MOMENTS]),
                                     .kind = i / MOMENTS % 2 ? PIPC_KIND_QUEUE : PIPC_KIND_SHM};
         if (building.point != POINTS_NONE && freeze_and_scribble(&building, &random, figures))

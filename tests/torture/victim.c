@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "probe.h"
 #include "watch.h"
 
 #define CANARY 0xa5
@@ -95,13 +96,21 @@ static void open_queue(struct victim *victim)
     fence(victim);
 }
 
-/* Everything under the name is cleared away: a scribbled header may have let a second object in beside ours. */
-static void start_over(struct victim *victim)
+/* Everything under the name is cleared away: a scribbled header may have let a second object in beside ours, and
+ * nobody finds the kernel queue of an object that was removed while its label was overwritten. */
+static void clear_away(struct victim *victim)
 {
     restore(victim);
+    uint64_t label = victim->queue->object->queue_label;
     close_queue(victim);
     for (int tries = 0; tries < 8 && pipc_queue_remove(victim->name) == 0; tries++)
         ;
+    probe_queue_remove_labelled(victim->name, label);
+}
+
+static void start_over(struct victim *victim)
+{
+    clear_away(victim);
     open_queue(victim);
 }
 
@@ -140,9 +149,7 @@ void victim_begin(struct victim *victim, const char *name)
 
 void victim_end(struct victim *victim)
 {
-    restore(victim);
-    close_queue(victim);
-    CHECK_OK(pipc_queue_remove(victim->name));
+    clear_away(victim);
     free(victim->pristine);
     free((char *)victim->name);
 }
