@@ -86,13 +86,15 @@ static void begin(struct crew *crew, unsigned seat)
     struct crew_member *member = &crew->members[seat];
     int64_t now = test_now();
     *member = (struct crew_member){.die = now + within(crew, crew->life)};
-    if (test_random(&crew->dice, 2)) {
+    if (seat < crew->spared) {
+        member->die = INT64_MAX;
+    } else if (test_random(&crew->dice, 2)) {
         member->die = now + 6 * crew->life; /* if it does not come to its point */
         sitting.nth = 1u << (3 + test_random(&crew->dice, 8));
         if (test_random(&crew->dice, 4) == 0 && (sitting.point = neglected(crew)) != POINTS_NONE)
             sitting.nth = 1 + test_random(&crew->dice, 3);
     }
-    if (crew->stops && test_random(&crew->dice, 3) == 0) {
+    if (crew->stops && seat >= crew->spared && test_random(&crew->dice, 3) == 0) {
         member->stop = now + within(crew, crew->life / 2);
         member->resume = member->stop + within(crew, PIPC_MS(10));
     }

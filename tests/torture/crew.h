@@ -23,8 +23,9 @@ struct crew_board {
 struct crew {
     struct crew_board *board;
     unsigned seats;
-    int64_t life; /* the longest that one lives, ns */
-    bool stops;   /* some are stopped for a while */
+    unsigned spared; /* the first so many live until the end: they tell how long a call was held up */
+    int64_t life;    /* the longest that one lives, ns */
+    bool stops;      /* some are stopped for a while */
     int (*work)(void *argument, unsigned seat);
     void (*died)(void *argument, unsigned seat); /* after each death, in the leader; may be NULL */
     void *argument;

@@ -220,7 +220,19 @@ static int64_t later(int64_t one, int64_t other)
     return one > other ? one : other;
 }
 
-/* How long a call was held up, though the message was there and it was waiting. */
+/* How long a call was held up, though a message was there and it was waiting: one that it got, or one that it would
+ * have got, had its process not been killed. */
+static void measure_death(struct judge *judge, uint32_t at, uint32_t takes)
+{
+    const struct ledger_note *begun = note_at(judge, takes);
+    for (uint32_t i = 0; i < judge->count; i++) {
+        const struct life *life = &judge->lives[judge->there[i]];
+        int64_t since = later(begun->when, note_at(judge, life->sent)->when);
+        if (wanted(begun, life->type))
+            judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
+    }
+}
+
 static void measure_take(struct judge *judge, uint32_t at, uint32_t takes, uint32_t number)
 {
     const struct life *life = &judge->lives[number];
@@ -286,6 +298,10 @@ static void replay(struct judge *judge, uint32_t at)
         break;
     case LEDGER_PURGED:
         judge->verdict.revived += outlived_a_purge(judge, *open);
+        break;
+    case LEDGER_DIED:
+        if (note_at(judge, *open)->kind == LEDGER_TAKES)
+            measure_death(judge, at, *open);
         break;
     }
     *open = at; /* looked at only by the note that ends the call */

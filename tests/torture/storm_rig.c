@@ -14,7 +14,7 @@
 #define SHORT    PIPC_MS(2)
 #define TINY     PIPC_US(20) /* over before the lock comes, now and then */
 
-enum { CREW = 6, KILLS_A_ROUND = 250, LARGEST = 9000 };
+enum { CREW = 8, KILLS_A_ROUND = 250, LARGEST = 9000 };
 
 /* What a round is like. */
 struct weather {
@@ -231,6 +231,7 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
     uint64_t goal = rig_trials(7000, 350000);
     storm.crew = (struct crew){.board = board,
                                .seats = CREW,
+                               .spared = 2,
                                .life = PIPC_MS(20),
                                .work = work,
                                .died = note_death,
