@@ -230,6 +230,7 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
     int64_t until = rig_deadline(PIPC_SECONDS(40));
     uint64_t goal = rig_trials(7000, 350000);
     storm.crew = (struct crew){.board = board,
+                               .points = CREW_POINTS_OF_QUEUES,
                                .seats = CREW,
                                .spared = 2,
                                .life = PIPC_MS(20),
@@ -247,7 +248,7 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
     printf("storm: %" PRIu64 " rounds, %" PRIu64 " messages received, %" PRIu64 " lost with their receivers, %" PRIu64
            " of the deaths at a point, longest wait for a dead peer's place %.3f ms\n",
            storm.figures.trials, storm.messages, storm.excused, board->suicides, (double)storm.no_room / 1e6);
-    crew_tell(board, board->kills >= goal);
+    crew_tell(&storm.crew, board->kills >= goal);
     rig_tell(&storm.figures);
 }
 
