@@ -87,7 +87,7 @@ static void learn_death(struct judge *judge, uint32_t at, uint32_t open)
     const struct ledger_note *begun = note_at(judge, open);
     if (begun->kind == LEDGER_SENDS)
         judge->lives[begun->number].orphaned = at;
-    else if (begun->kind == LEDGER_TAKES)
+    else if (begun->kind == LEDGER_TAKES && note_at(judge, at)->number)
         judge->suspects[judge->suspected++] = (struct suspect){open, at, NOBODY, false};
     else if (begun->kind == LEDGER_PURGES)
         judge->purge = at;

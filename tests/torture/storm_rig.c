@@ -7,6 +7,7 @@
 
 #include "crew.h"
 #include "ledger.h"
+#include "points.h"
 #include "probe.h"
 #include "rig.h"
 
@@ -144,10 +145,32 @@ static int work(void *argument, unsigned seat)
     return 0;
 }
 
+/* Only who came as far as this in a receive can have taken a message along: from the copy on, and not before. */
+static bool may_have_taken(const struct crew_post *post)
+{
+    static const char *const points[] = {"receive: copied from staging, not freed",
+                                         "receive: freed, still staged",
+                                         "receive: done, not counted",
+                                         "receive: out of the indexes, still full",
+                                         "receive: freed, still pending",
+                                         "receive: looked, still locked",
+                                         "lock: given, nobody woken",
+                                         "receive: unlocked, nobody woken",
+                                         "wake: word changed, nobody woken"};
+    uint32_t last = atomic_load(&post->last);
+    for (unsigned i = 0; i < sizeof points / sizeof *points; i++) {
+        uint32_t point = points_find(points[i]);
+        REQUIRE(point != POINTS_NONE);
+        if (last == point + 1)
+            return true;
+    }
+    return false;
+}
+
 static void note_death(void *argument, unsigned seat)
 {
     struct storm *storm = argument;
-    ledger_write(storm->ledger, seat, LEDGER_DIED, 0);
+    ledger_write(storm->ledger, seat, LEDGER_DIED, may_have_taken(&storm->crew.board->posts[seat]));
 }
 
 /* ---- One round ---- */
