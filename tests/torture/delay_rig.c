@@ -220,7 +220,7 @@ static void play(struct calm *calm, const struct scene *scene, uint64_t times, i
 static void a_death_holds_up_others_for_a_moment_only(void)
 {
     struct calm *calm = test_shared(sizeof *calm);
-    uint64_t times = rig_trials(2, 200);
+    uint64_t times = rig_trials(2, 60);
     int64_t until = rig_deadline(PIPC_SECONDS(20));
     REQUIRE(points_count() <= CREW_POINTS);
     calm->figures.rig = "delay";

@@ -17,7 +17,7 @@ struct life {
     bool is_there;
 };
 
-/* A receiver that died in a call. */
+/* A receiver that died where it may have had a message in its hands. */
 struct suspect {
     uint32_t takes, died;
     uint32_t accused_of; /* number, or NOBODY */
@@ -220,27 +220,29 @@ static int64_t later(int64_t one, int64_t other)
     return one > other ? one : other;
 }
 
-/* How long a call was held up, though a message was there and it was waiting: one that it got, or one that it would
- * have got, had its process not been killed. */
-static void measure_death(struct judge *judge, uint32_t at, uint32_t takes)
+static void note_late(struct judge *judge, uint32_t at, uint32_t takes, uint32_t there)
 {
-    const struct ledger_note *begun = note_at(judge, takes);
-    for (uint32_t i = 0; i < judge->count; i++) {
-        const struct life *life = &judge->lives[judge->there[i]];
-        int64_t since = later(begun->when, note_at(judge, life->sent)->when);
-        if (wanted(begun, life->type))
-            judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
-    }
+    int64_t since = later(note_at(judge, takes)->when, note_at(judge, there)->when);
+    judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
 }
 
+/* How long was a call held up, though the message that it got was there? */
 static void measure_take(struct judge *judge, uint32_t at, uint32_t takes, uint32_t number)
 {
     const struct life *life = &judge->lives[number];
     uint32_t there = life->sent ? life->sent : life->orphaned;
-    if (there == 0 || there > at)
-        return;
-    int64_t since = later(note_at(judge, takes)->when, note_at(judge, there)->when);
-    judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
+    if (there != 0 && there < at)
+        note_late(judge, at, takes, there);
+}
+
+/* And one that got none, because its process was killed meanwhile? */
+static void measure_death(struct judge *judge, uint32_t at, uint32_t takes)
+{
+    for (uint32_t i = 0; i < judge->count; i++) {
+        const struct life *life = &judge->lives[judge->there[i]];
+        if (wanted(note_at(judge, takes), life->type))
+            note_late(judge, at, takes, life->sent);
+    }
 }
 
 static void measure_send(struct judge *judge, uint32_t at, uint32_t begun)

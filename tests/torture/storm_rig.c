@@ -213,7 +213,6 @@ static void add_up(struct storm *storm, const struct ledger_verdict *verdict)
     CHECK_EQUAL(verdict->revived, 0);
     CHECK_EQUAL(verdict->unsent, 0);
     CHECK_EQUAL(verdict->misplaced, 0);
-    CHECK(verdict->received > 0);
 }
 
 /* All are dead. What they held of the queue comes back, and nothing else is left of them. */
@@ -271,6 +270,7 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
     printf("storm: %" PRIu64 " rounds, %" PRIu64 " messages received, %" PRIu64 " lost with their receivers, %" PRIu64
            " of the deaths at a point, longest wait for a dead peer's place %.3f ms\n",
            storm.figures.trials, storm.messages, storm.excused, board->suicides, (double)storm.no_room / 1e6);
+    CHECK(storm.messages > 0);
     crew_tell(&storm.crew, board->kills >= goal);
     rig_tell(&storm.figures);
 }
