@@ -44,6 +44,15 @@ static uint64_t times_reached(const struct crew_board *board, uint32_t point)
     return times;
 }
 
+static bool is_its(const struct crew *crew, uint32_t point)
+{
+    static const char *const of_names[] = {"names: ", "kernel queue: ", "create: ", "remove: "};
+    bool found = false;
+    for (unsigned i = 0; i < sizeof of_names / sizeof *of_names; i++)
+        found |= strncmp(points_name(point), of_names[i], strlen(of_names[i])) == 0;
+    return found == (crew->points == CREW_POINTS_OF_NAMES) && times_reached(crew->board, point) > 0;
+}
+
 /* One of the points that this crew comes to; rather one at which few have died. */
 static uint32_t neglected(struct crew *crew)
 {
@@ -51,7 +60,7 @@ static uint32_t neglected(struct crew *crew)
     uint32_t best = POINTS_NONE, found = 0;
     for (uint32_t tries = 0; tries < 16 && found < 3; tries++) {
         uint32_t point = test_random(&crew->dice, points_count());
-        if (times_reached(board, point) == 0)
+        if (!is_its(crew, point))
             continue;
         found++;
         if (best == POINTS_NONE || board->kills_at[point + 1] < board->kills_at[best + 1])
@@ -86,13 +95,15 @@ static void begin(struct crew *crew, unsigned seat)
     struct crew_member *member = &crew->members[seat];
     int64_t now = test_now();
     *member = (struct crew_member){.die = now + within(crew, crew->life)};
-    if (test_random(&crew->dice, 2)) {
+    if (seat < crew->spared) {
+        member->die = INT64_MAX;
+    } else if (test_random(&crew->dice, 2)) {
         member->die = now + 6 * crew->life; /* if it does not come to its point */
         sitting.nth = 1u << (3 + test_random(&crew->dice, 8));
         if (test_random(&crew->dice, 4) == 0 && (sitting.point = neglected(crew)) != POINTS_NONE)
             sitting.nth = 1 + test_random(&crew->dice, 3);
     }
-    if (crew->stops && test_random(&crew->dice, 3) == 0) {
+    if (crew->stops && seat >= crew->spared && test_random(&crew->dice, 3) == 0) {
         member->stop = now + within(crew, crew->life / 2);
         member->resume = member->stop + within(crew, PIPC_MS(10));
     }
@@ -177,19 +188,17 @@ void crew_end(struct crew *crew)
     }
 }
 
-void crew_tell(const struct crew_board *board, bool complete)
+void crew_tell(const struct crew *crew, bool complete)
 {
     pipc_facts facts;
     REQUIRE_OK(pipc_library_facts(&facts));
-    if (!rig_is_long())
-        return;
-    for (uint32_t point = 0; point < points_count(); point++) {
-        uint64_t times = times_reached(board, point);
-        if (times == 0)
+    for (uint32_t point = 0; rig_is_long() && point < points_count(); point++) {
+        uint64_t kills = crew->board->kills_at[point + 1];
+        if (!is_its(crew, point))
             continue;
-        printf("POINT|%s|%s|%" PRIu64 "\n", facts.backend, points_name(point), board->kills_at[point + 1]);
-        if (complete && times >= OFTEN)
-            CHECK(board->kills_at[point + 1] >= LEAST_KILLS);
+        printf("POINT|%s|%s|%" PRIu64 "\n", facts.backend, points_name(point), kills);
+        if (complete && times_reached(crew->board, point) >= OFTEN)
+            CHECK(kills >= LEAST_KILLS);
     }
     fflush(stdout);
 }

@@ -20,11 +20,16 @@ struct crew_board {
     _Atomic uint64_t hangs;
 };
 
+/* Which points a crew is sent to, and tells about. */
+enum crew_points { CREW_POINTS_OF_QUEUES, CREW_POINTS_OF_NAMES };
+
 struct crew {
     struct crew_board *board;
+    enum crew_points points;
     unsigned seats;
-    int64_t life; /* the longest that one lives, ns */
-    bool stops;   /* some are stopped for a while */
+    unsigned spared; /* the first so many live until the end: they tell how long a call was held up */
+    int64_t life;    /* the longest that one lives, ns */
+    bool stops;      /* some are stopped for a while */
     int (*work)(void *argument, unsigned seat);
     void (*died)(void *argument, unsigned seat); /* after each death, in the leader; may be NULL */
     void *argument;
@@ -49,9 +54,9 @@ void crew_end(struct crew *crew);
 /* A member is alive and well: to be called around each call that it makes. */
 void crew_beat(struct crew *crew, unsigned seat);
 
-/* In the long form: one line for each point that was reached,
+/* In the long form: one line for each of its points that was reached,
  *     POINT|backend|name|kills
  * and, if it is complete, a check that enough died at each. */
-void crew_tell(const struct crew_board *board, bool complete);
+void crew_tell(const struct crew *crew, bool complete);
 
 #endif

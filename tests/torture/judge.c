@@ -17,7 +17,7 @@ struct life {
     bool is_there;
 };
 
-/* A receiver that died in a call. */
+/* A receiver that died where it may have had a message in its hands. */
 struct suspect {
     uint32_t takes, died;
     uint32_t accused_of; /* number, or NOBODY */
@@ -87,7 +87,7 @@ static void learn_death(struct judge *judge, uint32_t at, uint32_t open)
     const struct ledger_note *begun = note_at(judge, open);
     if (begun->kind == LEDGER_SENDS)
         judge->lives[begun->number].orphaned = at;
-    else if (begun->kind == LEDGER_TAKES)
+    else if (begun->kind == LEDGER_TAKES && note_at(judge, at)->number)
         judge->suspects[judge->suspected++] = (struct suspect){open, at, NOBODY, false};
     else if (begun->kind == LEDGER_PURGES)
         judge->purge = at;
@@ -220,15 +220,29 @@ static int64_t later(int64_t one, int64_t other)
     return one > other ? one : other;
 }
 
-/* How long a call was held up, though the message was there and it was waiting. */
+static void note_late(struct judge *judge, uint32_t at, uint32_t takes, uint32_t there)
+{
+    int64_t since = later(note_at(judge, takes)->when, note_at(judge, there)->when);
+    judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
+}
+
+/* How long was a call held up, though the message that it got was there? */
 static void measure_take(struct judge *judge, uint32_t at, uint32_t takes, uint32_t number)
 {
     const struct life *life = &judge->lives[number];
     uint32_t there = life->sent ? life->sent : life->orphaned;
-    if (there == 0 || there > at)
-        return;
-    int64_t since = later(note_at(judge, takes)->when, note_at(judge, there)->when);
-    judge->verdict.late = later(judge->verdict.late, note_at(judge, at)->when - since);
+    if (there != 0 && there < at)
+        note_late(judge, at, takes, there);
+}
+
+/* And one that got none, because its process was killed meanwhile? */
+static void measure_death(struct judge *judge, uint32_t at, uint32_t takes)
+{
+    for (uint32_t i = 0; i < judge->count; i++) {
+        const struct life *life = &judge->lives[judge->there[i]];
+        if (wanted(note_at(judge, takes), life->type))
+            note_late(judge, at, takes, life->sent);
+    }
 }
 
 static void measure_send(struct judge *judge, uint32_t at, uint32_t begun)
@@ -286,6 +300,10 @@ static void replay(struct judge *judge, uint32_t at)
         break;
     case LEDGER_PURGED:
         judge->verdict.revived += outlived_a_purge(judge, *open);
+        break;
+    case LEDGER_DIED:
+        if (note_at(judge, *open)->kind == LEDGER_TAKES)
+            measure_death(judge, at, *open);
         break;
     }
     *open = at; /* looked at only by the note that ends the call */

@@ -29,7 +29,7 @@ enum ledger_kind {
     LEDGER_REMOVED,
     LEDGER_ABSENT, /* the call said so */
     LEDGER_NO,     /* it failed otherwise, or did not change anything */
-    LEDGER_DIED
+    LEDGER_DIED    /* `number`: not 0 if it may have taken a message along */
 };
 
 struct ledger_note {
@@ -74,7 +74,7 @@ bool letter_is(struct ledger *ledger, const struct queue_got *got, uint32_t *num
 
 struct ledger_verdict {
     uint64_t sent, received;
-    uint64_t excused;    /* lost, each with a receiver killed in a call that wanted it */
+    uint64_t excused;    /* lost, each with a receiver killed at the end of a call that wanted it */
     uint64_t lost;       /* others */
     uint64_t duplicated; /* received twice */
     uint64_t unsent;     /* received, though its send said that it had failed, or was never begun */
