@@ -54,6 +54,21 @@ bool probe_queue_remove_labelled(const char *name, uint64_t label);
 bool probe_is_put(uint64_t number);
 bool probe_is_take(uint64_t number);
 
+/* ---- Ids that come back ---- */
+
+/* What the kernel calls an object's memory and queue; -1: nothing that another could be called later. */
+struct probe_ids {
+    int64_t memory, queue;
+};
+
+bool probe_ids_of(uint32_t kind, const char *name, struct probe_ids *ids);
+
+/* The next ones made shall be called so, if nothing else is any more. Needs rule over the IPC namespace. */
+bool probe_ask_for_ids(const struct probe_ids *ids);
+
+/* Is the kernel queue of this name called so, if it is called anything? */
+bool probe_has_queue_id(const char *name, const struct probe_ids *ids);
+
 /* ---- Limits ---- */
 
 enum probe_limit {

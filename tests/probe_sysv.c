@@ -209,6 +209,35 @@ bool probe_is_take(uint64_t number)
     return number == SYS_msgrcv;
 }
 
+/* ---- Ids that come back ---- */
+
+bool probe_ids_of(uint32_t kind, const char *name, struct probe_ids *ids)
+{
+    struct shmid_ds memory;
+    struct msqid_ds queue;
+    ids->memory = find_segment(kind, name, &memory);
+    ids->queue = kind == PIPC_KIND_QUEUE ? find_queue(name, &queue) : -1;
+    return ids->memory >= 0 && (kind != PIPC_KIND_QUEUE || ids->queue >= 0);
+}
+
+static bool ask(const char *path, int64_t id)
+{
+    FILE *file = id < 0 ? NULL : fopen(path, "we");
+    bool written = file && fprintf(file, "%lld", (long long)id) > 0;
+    return id < 0 || (file && fclose(file) == 0 && written);
+}
+
+bool probe_ask_for_ids(const struct probe_ids *ids)
+{
+    return ask("/proc/sys/kernel/shm_next_id", ids->memory) && ask("/proc/sys/kernel/msg_next_id", ids->queue);
+}
+
+bool probe_has_queue_id(const char *name, const struct probe_ids *ids)
+{
+    struct msqid_ds facts;
+    return find_queue(name, &facts) == ids->queue;
+}
+
 /* ---- Limits ---- */
 
 const char *probe_limit_path(enum probe_limit limit)

@@ -157,7 +157,6 @@ static bool kill_other(struct pairs_stage *stage, uint32_t j, bool *there)
 
 static void judge(struct pairs_stage *stage, pid_t stopped, enum state state)
 {
-    stage->was_stopped = state == STOPPED;
     if (stage->of->meanwhile && test_random(&random_state, stage->of->meanwhile_one_in) == 0)
         stage->of->meanwhile(stage);
     if (state != ENDED && state != DEAD)

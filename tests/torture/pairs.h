@@ -42,7 +42,6 @@ struct pairs_stage {
     void *handle; /* the rig's own */
     uint64_t number;
     bool alone; /* in an IPC namespace of its own */
-    bool was_stopped;
     char detail[300];
     struct rig_figures figures;
     uint64_t both; /* trials in which both came to their points */

@@ -6,7 +6,9 @@
 #include "pairs.h"
 #include "support_queue.h"
 
-enum { PLACES = 6, WAITING = 3, FIRST_NEW = 100, BIG = 8300, LATER = 77 };
+/* Numbers: 0 to 2 wait from the beginning, 100 and 101 are sent by the two, 200 and on by a third, 300 to let the one
+ * that goes on come to its end. */
+enum { PLACES = 6, WAITING = 3, FIRST_NEW = 100, FIRST_THIRD = 200, RELEASING = 300, BIG = 8300, LATER = 77 };
 
 enum does { SENDS = 1, TAKES = 2, LOOKS = 4, DROPS = 8 };
 
@@ -82,7 +84,7 @@ static int call_peek(struct pairs_stage *stage, enum pairs_who who)
     struct queue_got got;
     (void)who;
     int error = queue_peek(stage->handle, pipc_exactly(2), &got, patience(stage));
-    CHECK(error != 0 || got.number == 1);
+    CHECK(error != 0 || got.number == 1 || got.number == RELEASING);
     return error;
 }
 
@@ -103,12 +105,29 @@ enum { CALLS = sizeof calls / sizeof *calls };
 /* ---- Before, meanwhile, after ---- */
 
 /* How often each message was got by anybody: the waiting ones, then the two new ones. */
-static uint32_t times[WAITING + 2];
+static uint32_t times[WAITING + 2 + PLACES + 1];
+static uint32_t third_sent; /* messages that the third has sent */
+static bool third_came, released;
+
+enum { PLACE_OF_NEW = WAITING, PLACE_OF_THIRD = WAITING + 2, PLACE_OF_RELEASING = PLACE_OF_THIRD + PLACES };
+
+/* Where a number is counted; NOWHERE: nobody sent it. */
+#define NOWHERE UINT32_MAX
+static uint32_t place_of(uint64_t number)
+{
+    if (number < WAITING)
+        return (uint32_t)number;
+    if (number == RELEASING && released)
+        return PLACE_OF_RELEASING;
+    if (number >= FIRST_THIRD)
+        return number < FIRST_THIRD + third_sent ? PLACE_OF_THIRD + (uint32_t)(number - FIRST_THIRD) : NOWHERE;
+    return number == FIRST_NEW || number == FIRST_NEW + 1 ? PLACE_OF_NEW + (uint32_t)(number - FIRST_NEW) : NOWHERE;
+}
 
 static void count(struct pairs_stage *stage, uint64_t number)
 {
-    uint64_t at = number >= FIRST_NEW ? number - FIRST_NEW + WAITING : number;
-    if (number >= FIRST_NEW + 2 || at >= WAITING + 2)
+    uint32_t at = place_of(number);
+    if (at == NOWHERE)
         pairs_bad(stage, &stage->figures.torn, "message %llu was never sent", (unsigned long long)number);
     else if (times[at]++ > 0)
         pairs_bad(stage, &stage->figures.duplicated, "message %llu came twice", (unsigned long long)number);
@@ -124,16 +143,36 @@ static void set(struct pairs_stage *stage)
         REQUIRE_ERROR(queue_receive(queue, pipc_exactly(LATER), &got, PIPC_NOWAIT), EMPTY);
     stage->handle = queue;
     memset(times, 0, sizeof times);
+    third_sent = 0;
+    third_came = released = false;
 }
 
-/* The dead one's message was whole and took the last place: the stopped sender waits for room. */
+/* What the one that goes on wants may have been taken meanwhile, and the place that it wants be filled. */
 static void release(struct pairs_stage *stage)
 {
     struct queue_got got;
+    const struct call *stopped = meeting(stage)->stopped;
     pipc_queue_info info = queue_info(stage->handle);
-    if (meeting(stage)->tight && info.messages == info.max_messages &&
-        queue_receive(stage->handle, pipc_any(), &got, PIPC_NOWAIT) == 0)
+    bool wants = stopped->does & (TAKES | LOOKS) && third_came && !released;
+    if (!wants && !(stopped->does & SENDS))
+        return;
+    if (info.messages == info.max_messages && queue_receive(stage->handle, pipc_any(), &got, PIPC_NOWAIT) == 0)
         count(stage, got.number);
+    if (wants)
+        released = queue_send(stage->handle, stopped->does & LOOKS ? 2 : WAITING, 0, RELEASING, 64, PIPC_NOWAIT) == 0;
+}
+
+/* A third takes all that it can have and fills every place anew: what the stopped one knows of them is old. */
+static void trade(struct pairs_stage *stage)
+{
+    struct queue_got got;
+    int error;
+    third_came = true;
+    while ((error = queue_receive(stage->handle, pipc_any(), &got, PIPC_NOWAIT)) == 0)
+        count(stage, got.number);
+    for (; error == PIPC_E_EMPTY && third_sent < PLACES; third_sent++)
+        if (queue_send(stage->handle, 5, 0, FIRST_THIRD + third_sent, 64, PIPC_NOWAIT) != 0)
+            break;
 }
 
 /* A stopped process costs others no more than their patience, and those that need no lock nothing. */
@@ -142,6 +181,10 @@ static void meanwhile(struct pairs_stage *stage)
     struct queue_got got;
     pipc_queue_info info;
     int64_t began = test_now();
+    if (stage->number % 2) {
+        trade(stage);
+        return;
+    }
     int error = queue_receive(stage->handle, pipc_exactly(LATER), &got, PIPC_MS(3));
     if (error != PIPC_E_TIMEOUT)
         pairs_bad(stage, &stage->figures.hangs, "meanwhile a receive with a timeout answered %s",
@@ -170,7 +213,9 @@ static void drain(struct pairs_stage *stage)
             break;
         if (!got.whole)
             pairs_bad(stage, &stage->figures.torn, "message %llu is torn", (unsigned long long)got.number);
-        if (got.number < last && got.number < FIRST_NEW)
+        bool in_order = got.number > last || (got.number >= FIRST_NEW && got.number < FIRST_THIRD) ||
+                        last >= RELEASING || (last >= FIRST_NEW && last < FIRST_THIRD);
+        if (!in_order && last > 0)
             pairs_bad(stage, &stage->figures.lost, "message %llu came behind a later one",
                       (unsigned long long)got.number);
         last = got.number;
@@ -187,7 +232,7 @@ static void judge_answer(struct pairs_stage *stage)
 {
     int answer = atomic_load(&stage->traces->answer[PAIRS_STOPPED]);
     const struct call *call = meeting(stage)->stopped;
-    bool may_end_empty = call->does & (TAKES | LOOKS) && patience(stage) < PIPC_SECONDS(1);
+    bool may_end_empty = call->does & (TAKES | LOOKS) && (third_came || patience(stage) < PIPC_SECONDS(1));
     bool fine = answer == 0 || answer == PAIRS_ABSENT || (answer == PIPC_E_TIMEOUT && may_end_empty) ||
                 (answer == PIPC_E_BUSY && call->does & DROPS); /* it does not wait for the lock */
     if (!fine)
@@ -214,9 +259,12 @@ static void judge_tally(struct pairs_stage *stage)
     for (enum pairs_who who = 0; who < PAIRS_ROLES; who++) {
         bool sent = (who == PAIRS_STOPPED ? meeting(stage)->stopped : killed)->does & SENDS &&
                     atomic_load(&traces->answer[who]) == 0;
-        if (sent && times[WAITING + who] == 0)
+        if (sent && times[PLACE_OF_NEW + who] == 0)
             pairs_bad(stage, &stage->figures.lost, "the message that %s sent is lost", stage->of->names[who]);
     }
+    for (uint32_t i = 0; i < third_sent; i++)
+        if (times[PLACE_OF_THIRD + i] == 0)
+            pairs_bad(stage, &stage->figures.lost, "message %u that a third sent meanwhile is lost", FIRST_THIRD + i);
 }
 
 static void check_room(struct pairs_stage *stage, uint32_t places)
@@ -237,10 +285,12 @@ static void check_room(struct pairs_stage *stage, uint32_t places)
 static void judge(struct pairs_stage *stage)
 {
     bool purged = meeting(stage)->stopped->does & DROPS && atomic_load(&stage->traces->answer[PAIRS_STOPPED]) == 0;
+    uint32_t before[WAITING];
+    memcpy(before, times, sizeof before);
     judge_answer(stage);
     drain(stage);
     for (uint32_t i = 0; purged && i < WAITING; i++)
-        if (times[i] && stage->was_stopped)
+        if (times[i] > before[i])
             pairs_bad(stage, &stage->figures.duplicated, "message %u outlived the purge", i);
     for (enum pairs_who who = 0; who < PAIRS_ROLES; who++)
         if (atomic_load(&stage->traces->got[who]) != UINT64_MAX)
@@ -258,7 +308,7 @@ static void meet(struct pairs_stage *stage, const struct meeting *who, int64_t d
                             .set = set,
                             .calls = {who->stopped->call, who->killed->call},
                             .names = {who->stopped->name, who->killed->name},
-                            .meanwhile_one_in = 4,
+                            .meanwhile_one_in = 3,
                             .meanwhile = meanwhile,
                             .judge = judge,
                             .release = release,

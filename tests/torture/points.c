@@ -15,6 +15,8 @@ struct aim {
 };
 
 static struct aim kill_aim = {POINTS_NONE, 0, SIGKILL}, stop_aim = {POINTS_NONE, 0, SIGSTOP};
+static uint32_t hold_point = POINTS_NONE;
+static _Atomic uint32_t *holding;
 static uint32_t lottery; /* one in so many dies, 0 = none */
 static uint64_t lots;
 static _Atomic uint32_t *noted;
@@ -40,7 +42,7 @@ uint32_t points_find(const char *name)
 
 void points_forget(void)
 {
-    kill_aim.point = stop_aim.point = POINTS_NONE;
+    kill_aim.point = stop_aim.point = hold_point = POINTS_NONE;
     lottery = 0;
     noted = NULL;
     counted = NULL;
@@ -56,6 +58,12 @@ void points_stop_at(uint32_t point, uint32_t nth)
 {
     stop_aim.left = nth;
     stop_aim.point = point;
+}
+
+void points_hold_at(uint32_t point, _Atomic uint32_t *held)
+{
+    holding = held;
+    hold_point = point;
 }
 
 void points_kill_one_in(uint32_t one_in, uint64_t seed)
@@ -79,6 +87,16 @@ static void fire(struct aim *aim, uint32_t point)
     }
 }
 
+static void hold(uint32_t point)
+{
+    if (hold_point != point)
+        return;
+    hold_point = POINTS_NONE;
+    atomic_store(holding, 1);
+    for (;;)
+        pause();
+}
+
 static void draw(void)
 {
     lots = lots * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -95,6 +113,7 @@ void pipc_point_reached(const struct pipc_point *point)
         atomic_fetch_add_explicit(&counted[number], 1, memory_order_relaxed);
     fire(&stop_aim, number);
     fire(&kill_aim, number);
+    hold(number);
     if (lottery)
         draw();
 }

@@ -22,6 +22,9 @@ void points_forget(void);
 void points_kill_at(uint32_t point, uint32_t nth);
 void points_stop_at(uint32_t point, uint32_t nth);
 
+/* The thread that comes to `point` next stays there for good; *held becomes 1. */
+void points_hold_at(uint32_t point, _Atomic uint32_t *held);
+
 /* kill -9 of this process at a random point: one in so many. */
 void points_kill_one_in(uint32_t one_in, uint64_t seed);
 
