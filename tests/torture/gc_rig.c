@@ -394,6 +394,19 @@ static pid_t start_worker(struct storm *storm)
     return test_fork(work, &seed);
 }
 
+/* Half of them die at a point, half at any instruction. */
+static void await_death(struct storm *storm, pid_t worker)
+{
+    if (test_random(&storm->seed, 2) == 0) {
+        CHECK_EQUAL(test_wait(worker, PIPC_SECONDS(40)), 128 + SIGKILL);
+        return;
+    }
+    int64_t end = test_now() + PIPC_US(test_random(&storm->seed, 1000));
+    while (test_now() < end)
+        ;
+    test_kill(worker);
+}
+
 static void rage(struct storm *storm, struct living *living)
 {
     pid_t workers[WORKERS];
@@ -401,7 +414,7 @@ static void rage(struct storm *storm, struct living *living)
         workers[i] = start_worker(storm);
     for (uint64_t kills = 0; kills < storm->kills && test_now() < storm->deadline && !test_failures();) {
         unsigned i = (unsigned)(kills % WORKERS);
-        CHECK_EQUAL(test_wait(workers[i], PIPC_SECONDS(40)), 128 + SIGKILL);
+        await_death(storm, workers[i]);
         workers[i] = start_worker(storm);
         kills++;
         storm->figures->kills++;
