@@ -286,8 +286,9 @@ static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *
         return true;
     note_facts(&sight, &facts);
     sight.bytes = 0;
-    bool orphan =
-        find_queue(&sight, &facts, error) && !*error && is_unknown_there(sight.name, sight.object.queue_label, error);
+    /* Looked for twice: an object that is just being removed takes its queue along. */
+    bool orphan = find_queue(&sight, &facts, error) && !*error &&
+                  is_unknown_there(sight.name, sight.object.queue_label, error) && find_queue(&sight, &facts, error);
     if (*error || !orphan)
         return !*error;
     if (!sight.doubt && (uint32_t)(sight.object.queue_label >> 32) != pipc_name_place())

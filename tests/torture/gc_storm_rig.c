@@ -115,7 +115,73 @@ static void after_a_storm_nothing_is_left_but_what_lives(void)
     rig_tell(figures);
 }
 
+/* ---- Lists while everything changes ---- */
+
+/* As work(), but nobody dies and nobody reaps. */
+static int come_and_go(void *argument)
+{
+    uint64_t seed = *(uint64_t *)argument;
+    for (;;) {
+        void *handle;
+        const struct kind *kind = test_random(&seed, 2) ? &kind_queue : &kind_shm;
+        const char *name = test_numbered("storm", test_random(&seed, NAMES));
+        if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
+            kind->write(handle, 1);
+            kind->close(handle);
+        }
+        kind->remove(name);
+    }
+    return 0;
+}
+
+struct sightings {
+    _Atomic uint64_t states[PIPC_FOUND_UNREADABLE + 1];
+};
+
+static int note_state(const pipc_found *found, void *argument)
+{
+    struct sightings *sightings = argument;
+    atomic_fetch_add(&sightings->states[found->state], 1);
+    if (found->state >= PIPC_FOUND_ORPHAN)
+        test_check(false, false, __FILE__, __LINE__, found->why);
+    return 0;
+}
+
+static int list_for_long(void *argument)
+{
+    struct rig_figures *figures = argument;
+    struct sightings *sightings = test_shared(sizeof *sightings);
+    pid_t workers[WORKERS];
+    probe_queues_can_be_listed();
+    for (uint64_t i = 0; i < WORKERS; i++)
+        workers[i] = test_fork(come_and_go, &(uint64_t){i * 77 + 1});
+    uint64_t lists = rig_trials(2000, 50000);
+    for (uint64_t i = 0; i < lists && !test_failures(); i++) {
+        CHECK_OK(pipc_each(note_state, sightings));
+        figures->trials++;
+    }
+    for (unsigned i = 0; i < WORKERS; i++)
+        test_kill(workers[i]);
+    CHECK(atomic_load(&sightings->states[PIPC_FOUND_READY]) > 0);
+    gc_reap();
+    for (unsigned i = 0; i < NAMES; i++) {
+        pipc_queue_remove(test_numbered("storm", i));
+        pipc_shm_remove(test_numbered("storm", i));
+    }
+    figures->leaks += gc_count_left("the end of it");
+    return 0;
+}
+
+static void a_list_of_what_comes_and_goes_tells_no_nonsense(void)
+{
+    struct rig_figures *figures = test_shared(sizeof *figures);
+    figures->rig = "gc-list";
+    CHECK_EQUAL(test_in_private_ipc(0, list_for_long, figures), 0);
+    rig_tell(figures);
+}
+
 static const struct test tests[] = {
+    {"Q2 Q11", "a_list_of_what_comes_and_goes_tells_no_nonsense", a_list_of_what_comes_and_goes_tells_no_nonsense, 120},
     {"Q2 Q14", "after_a_storm_nothing_is_left_but_what_lives", after_a_storm_nothing_is_left_but_what_lives, 120},
 };
 
