@@ -252,7 +252,7 @@ static void tell_through_pipe(const char *name)
  * pipe. */
 static _Noreturn void sweep_where_mounted(const char *beginning, bool remove)
 {
-    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount("mqueue", "/dev/shm", "mqueue", 0, NULL) == 0)
         sweep("/dev/shm", beginning, remove ? mq_unlink : visit_only, tell_through_pipe);
     _exit(0);
