@@ -155,7 +155,7 @@ static int list_for_long(void *argument)
     probe_queues_can_be_listed();
     for (uint64_t i = 0; i < WORKERS; i++)
         workers[i] = test_fork(come_and_go, &(uint64_t){i * 77 + 1});
-    uint64_t lists = rig_trials(2000, 50000);
+    uint64_t lists = rig_trials(2000, 10000);
     for (uint64_t i = 0; i < lists && !test_failures(); i++) {
         CHECK_OK(pipc_each(note_state, sightings));
         figures->trials++;
