@@ -139,9 +139,13 @@ static bool judge(struct pipc_be_sight *sight, const struct pipc_be_request *req
 
 /* ---- Files: listing ---- */
 
-static int no_descriptor(const char *path)
+/* After a call that failed: 0 unless it was for lack of descriptors. What cannot be seen for that reason must not
+ * seem not to be there. */
+static int lacks_descriptor(const char *call, const char *path)
 {
-    return pipc_fail(PIPC_E_LIMIT, "shm_open(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", path,
+    if (errno != EMFILE && errno != ENFILE)
+        return 0;
+    return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max", call, path,
                      strerror(errno));
 }
 
@@ -155,9 +159,8 @@ static bool look(struct pipc_be_sight *sight, const struct pipc_be_request *requ
     memory->fd = pipc_name_open_file(memory, O_RDONLY, 0);
     if (memory->fd >= 0)
         return judge(sight, request);
-    if (errno == EMFILE || errno == ENFILE)
-        *error = no_descriptor(memory->path);
     sight->state = PIPC_FOUND_UNREADABLE;
+    *error = lacks_descriptor("shm_open", memory->path);
     return errno != ENOENT && !*error;
 }
 
@@ -199,6 +202,8 @@ static int each_file(visitor *visit, void *argument, bool *go_on)
 {
     int error = 0;
     DIR *directory = opendir("/dev/shm");
+    if (!directory && (error = lacks_descriptor("opendir", "/dev/shm")) != 0)
+        return error;
     if (!directory)
         return pipc_fail(errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), "opendir(\"/dev/shm\"): %s",
                          strerror(errno));
@@ -231,7 +236,7 @@ static bool parse_queue(const char *entry, struct pipc_be_sight *sight)
 }
 
 /* Is it certain that the object under this name, if there is one, does not know this label? */
-static bool is_unknown_there(const char *name, uint64_t label)
+static bool is_unknown_there(const char *name, uint64_t label, int *error)
 {
     struct pipc_be_memory memory = {.fd = -1, .lock = -1};
     struct pipc_be_request request = {.kind = PIPC_KIND_QUEUE, .name = name};
@@ -239,8 +244,10 @@ static bool is_unknown_there(const char *name, uint64_t label)
     struct stat facts;
     pipc_name_start(&memory, &request);
     memory.fd = pipc_name_open_file(&memory, O_RDONLY, 0);
-    if (memory.fd < 0)
+    if (memory.fd < 0) {
+        *error = lacks_descriptor("shm_open", memory.path);
         return errno == ENOENT;
+    }
     bool certain = false;
     if (fstat(memory.fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink == 1)
         certain =
@@ -251,7 +258,7 @@ static bool is_unknown_there(const char *name, uint64_t label)
 }
 
 /* Finds the queue by its name, in this IPC namespace, and sees whether it is the one of the directory. */
-static bool find_queue(struct pipc_be_sight *sight, const struct stat *facts)
+static bool find_queue(struct pipc_be_sight *sight, const struct stat *facts, int *error)
 {
     char path[PIPC_QUEUE_PATH];
     struct stat found;
@@ -259,6 +266,7 @@ static bool find_queue(struct pipc_be_sight *sight, const struct stat *facts)
     pipc_name_queue_path(path, sight->name, sight->object.queue_label);
     mqd_t queue = mq_open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (queue == (mqd_t)-1) {
+        *error = lacks_descriptor("mq_open", path);
         sight->doubt = "this process may not open it";
         return errno == EACCES;
     }
@@ -269,7 +277,7 @@ static bool find_queue(struct pipc_be_sight *sight, const struct stat *facts)
     return same;
 }
 
-static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *argument)
+static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *argument, int *error)
 {
     struct stat facts;
     struct pipc_be_memory memory = {.fd = -1, .lock = -1};
@@ -278,39 +286,48 @@ static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *
         return true;
     note_facts(&sight, &facts);
     sight.bytes = 0;
-    if (!find_queue(&sight, &facts) || !is_unknown_there(sight.name, sight.object.queue_label))
-        return true;
+    /* Looked for twice: an object that is just being removed takes its queue along. */
+    bool orphan = find_queue(&sight, &facts, error) && !*error &&
+                  is_unknown_there(sight.name, sight.object.queue_label, error) && find_queue(&sight, &facts, error);
+    if (*error || !orphan)
+        return !*error;
     if (!sight.doubt && (uint32_t)(sight.object.queue_label >> 32) != pipc_name_place())
         sight.doubt = "its object may lie in another /dev/shm";
     return visit(&sight, argument);
 }
 
-static bool each_queue_in(const char *path, visitor *visit, void *argument)
+static int each_queue_in(const char *path, visitor *visit, void *argument, bool *go_on)
 {
-    bool go_on = true;
+    int error = 0;
     DIR *directory = opendir(path);
-    for (struct dirent *entry; directory && go_on && (entry = readdir(directory));)
-        go_on = show_queue(directory, entry->d_name, visit, argument);
-    if (directory)
-        closedir(directory);
-    return go_on;
+    if (!directory)
+        return lacks_descriptor("opendir", path);
+    for (struct dirent *entry; *go_on && (entry = readdir(directory));)
+        *go_on = show_queue(directory, entry->d_name, visit, argument, &error);
+    closedir(directory);
+    return error;
 }
 
 /* Where the mqueue file system is mounted; the same one is not shown twice in a row. */
-static void each_queue(visitor *visit, void *argument, bool *go_on)
+static int each_queue(visitor *visit, void *argument)
 {
-    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    static const char table[] = "/proc/self/mounts";
     dev_t last = 0;
     char line[4096];
-    for (struct mntent mount; mounts && *go_on && getmntent_r(mounts, &mount, line, sizeof line);) {
+    int error = 0;
+    bool go_on = true;
+    FILE *mounts = setmntent(table, "re");
+    if (!mounts)
+        return lacks_descriptor("setmntent", table);
+    for (struct mntent mount; go_on && !error && getmntent_r(mounts, &mount, line, sizeof line);) {
         struct stat facts;
         if (strcmp(mount.mnt_type, "mqueue") != 0 || stat(mount.mnt_dir, &facts) != 0 || facts.st_dev == last)
             continue;
         last = facts.st_dev;
-        *go_on = each_queue_in(mount.mnt_dir, visit, argument);
+        error = each_queue_in(mount.mnt_dir, visit, argument, &go_on);
     }
-    if (mounts)
-        endmntent(mounts);
+    endmntent(mounts);
+    return error;
 }
 
 /* ---- The contract ---- */
@@ -319,9 +336,7 @@ int pipc_be_each(bool (*visit)(struct pipc_be_sight *sight, void *argument), voi
 {
     bool go_on = true;
     int error = each_file(visit, argument, &go_on);
-    if (!error && go_on)
-        each_queue(visit, argument, &go_on);
-    return error;
+    return error || !go_on ? error : each_queue(visit, argument);
 }
 
 bool pipc_be_sight_read(const struct pipc_be_sight *sight, uint64_t at, void *to, size_t bytes)

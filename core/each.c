@@ -75,6 +75,7 @@ static bool measure(const struct pipc_be_sight *sight, pipc_queue_info *info)
         object->queue_size > control.kernel_ask)
         return false;
     pipc_control_tell(&control, object, info);
+    info->owner = sight->owner;
     info->max_messages = control.max_messages;
     info->max_size = control.max_size;
     info->kernel_size = object->queue_size - sizeof(struct pipc_envelope);

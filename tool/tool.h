@@ -16,9 +16,6 @@ const char *word_of_kind(uint32_t kind);       /* "queue", "shm" or "?" */
 const char *word_of_state(uint32_t state);     /* "ready", "half-made" ... */
 const char *word_of_verdict(uint32_t verdict); /* "keep", "garbage", "reaped", "stayed" */
 
-/* How many bytes a valid character of UTF-8 has here; 0 if there is none. */
-unsigned utf8_length(const char *text);
-
 /* Prints a name for people: as it is if it is plain, else in quotes, with what is odd as \xHH. */
 void print_name(const char *name);
 

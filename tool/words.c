@@ -45,12 +45,6 @@ static unsigned decode(const char *text, uint32_t *character)
     return valid ? length : 0;
 }
 
-unsigned utf8_length(const char *text)
-{
-    uint32_t character;
-    return decode(text, &character);
-}
-
 /* Names hold no control bytes, but UTF-8 knows more of the kind: C1 controls, marks that turn the direction,
  * separators of lines. */
 static bool is_odd(uint32_t character)
