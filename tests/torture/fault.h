@@ -13,6 +13,7 @@ enum {
     FAULT_UNMAPS = 2,  /* refused, it leaves a mapping */
     FAULT_REMOVES = 4, /* refused, it leaves an object of the kernel */
     FAULT_GUARDS = 16, /* refused for good, what it looks at or locks must not be removed */
+    FAULT_FINDS = 32,  /* ENOENT for good hides what is there from whoever would remove it */
     FAULT_TAKES = 8    /* its first errno says "there is nothing", which may be a lie */
 };
 

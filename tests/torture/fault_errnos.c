@@ -22,7 +22,7 @@ static const struct fault_call calls[] = {
     /* Files. */
     {SYS_openat,
      WHATEVER,
-     0,
+     FAULT_FINDS,
      "openat",
      "open|only the owner",
      {EMFILE, EINTR, MOST_OF_A_PATH, ENFILE, EEXIST, ENOSPC, EPERM, EISDIR, ENXIO, ENODEV, EINVAL, EOVERFLOW, EROFS,
