@@ -112,11 +112,13 @@ static void note_refusal(struct fault *fault, unsigned kind)
 /* Shall this call fail? */
 static bool is_aimed_at(struct fault *fault, const struct fault_call *call)
 {
+    if (fault->only && strcmp(fault->only, call->name) != 0)
+        return false;
     if (++fault->calls == fault->nth) {
         fault->call = call;
         fault->errnos = fault_count_errnos(call);
         if (fault->errnos)
-            fault->error = call->errnos[fault->pick % fault->errnos];
+            fault->error = fault->with ? fault->with : call->errnos[fault->pick % fault->errnos];
         return fault->errnos > 0;
     }
     return fault->for_good && fault->call && fault->error && fault->call->number == call->number &&

@@ -36,9 +36,11 @@ unsigned fault_count_errnos(const struct fault_call *call);
 
 /* What shall happen, and what did. */
 struct fault {
-    unsigned nth;  /* the call that fails, 1 = the first behind the first mark; 0 = none */
-    unsigned pick; /* with which of its errnos, modulo their number */
-    bool for_good; /* and all further ones of its kind until the second mark */
+    unsigned nth;     /* the call that fails, 1 = the first behind the first mark; 0 = none */
+    unsigned pick;    /* with which of its errnos, modulo their number */
+    const char *only; /* calls of this name are counted only; NULL: all are */
+    int with;         /* the errno, 0: as picked */
+    bool for_good;    /* and all further ones of its kind until the second mark */
 
     unsigned calls;  /* kernel calls between the marks */
     unsigned failed; /* of them made to fail */
