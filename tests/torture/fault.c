@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support.h"
+
 #define SECOND_MARK SYS_getppid /* pipc never makes it */
 #define NO_CALL     (-1L)
 
@@ -171,7 +173,7 @@ enum fault_end fault_follow(pid_t child, struct fault *fault)
         return FAULT_CRASHED;
     ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
     while (ptrace(PTRACE_SYSCALL, child, NULL, (void *)(long)passed_on) == 0) {
-        if (waitpid(child, status, 0) != child)
+        if (waitpid(child, status, 0) != child || (fault->until && test_now() > fault->until))
             return FAULT_HUNG;
         if (!WIFSTOPPED(*status))
             return FAULT_CRASHED;

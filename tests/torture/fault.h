@@ -42,6 +42,8 @@ struct fault {
     int with;         /* the errno, 0: as picked */
     bool for_good;    /* and all further ones of its kind until the second mark */
 
+    int64_t until; /* test_now() scale: who makes calls beyond it hangs; 0 = never */
+
     unsigned calls;  /* kernel calls between the marks */
     unsigned failed; /* of them made to fail */
     unsigned errnos; /* how many the nth call has */

@@ -20,7 +20,7 @@
 #include "rig.h"
 #include "support_internal.h"
 
-enum { HUNG_SECONDS = 40 };
+enum { HUNG_SECONDS = 30 };
 
 static struct trial *now; /* in the child, while the call runs */
 
@@ -151,6 +151,7 @@ static void set_alarm(long seconds)
 static bool run_trial(struct trial *trial, int usual, struct rig_figures *figures)
 {
     set_alarm(HUNG_SECONDS);
+    trial->fault.until = test_now() + PIPC_SECONDS(HUNG_SECONDS);
     pid_t child = test_fork(live, trial);
     enum fault_end end = fault_follow(child, &trial->fault);
     set_alarm(0);
@@ -207,17 +208,23 @@ static void fail_kernel_call(struct stage *stage, const struct scene_play *play,
     run_trial(stage->trial, usual, stage->figures);
 }
 
+/* One hang is enough: the next would take as long. */
+static bool may_go_on(const struct stage *stage)
+{
+    return stage->figures->hangs == 0 && test_now() < stage->deadline;
+}
+
 /* With every errno, once and for good; or with one errno, once or for good, ever another. */
 static void fail_every_kernel_call(struct stage *stage, const struct scene_play *play, int usual, bool every)
 {
     const struct fault *fault = &stage->trial->fault;
     unsigned salt = (unsigned)(play - stage->plays);
-    for (unsigned nth = 1; test_now() < stage->deadline; nth++) {
+    for (unsigned nth = 1; may_go_on(stage); nth++) {
         unsigned turn = nth + salt;
         fail_kernel_call(stage, play, usual, nth, every ? 0 : turn, !every && turn % 2);
         if (!fault->call)
             break;
-        for (unsigned pick = 0, count = every ? fault->errnos : 0; pick < count; pick++) {
+        for (unsigned pick = 0, count = every ? fault->errnos : 0; pick < count && may_go_on(stage); pick++) {
             if (pick > 0)
                 fail_kernel_call(stage, play, usual, nth, pick, false);
             fail_kernel_call(stage, play, usual, nth, pick, true);
@@ -250,7 +257,7 @@ static void repeat_harm(struct stage *stage, const struct scene_play *play, int 
 {
     for (unsigned i = 0; i < sizeof harms / sizeof *harms; i++) {
         const struct harm *harm = &harms[i];
-        for (unsigned nth = 1; strcmp(harm->play, play->name) == 0; nth++) {
+        for (unsigned nth = 1; strcmp(harm->play, play->name) == 0 && may_go_on(stage); nth++) {
             clear(stage->trial, play);
             stage->trial->fault =
                 (struct fault){.nth = nth, .only = harm->call, .with = harm->error, .for_good = harm->for_good};
@@ -263,7 +270,7 @@ static void repeat_harm(struct stage *stage, const struct scene_play *play, int 
 
 static void fail_every_allocation(struct stage *stage, const struct scene_play *play, int usual)
 {
-    for (unsigned nth = 1;; nth++)
+    for (unsigned nth = 1; may_go_on(stage); nth++)
         for (unsigned for_good = 0; for_good < 2; for_good++) {
             clear(stage->trial, play);
             stage->trial->failing_allocation = nth;
