@@ -72,15 +72,26 @@ static int count_files(void)
     return count;
 }
 
+/* A sanitizer maps for itself while the process goes on: then only what is shared is counted, as all objects are. */
+static bool is_counted(const char *line)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return strstr(line, "-s ") || strstr(line, "xs ");
+#else
+    (void)line;
+    return true;
+#endif
+}
+
 static int count_maps(void)
 {
-    static char text[1 << 16];
-    int count = 0, file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    ssize_t length;
-    while (file >= 0 && (length = read(file, text, sizeof text)) > 0)
-        for (ssize_t i = 0; i < length; i++)
-            count += text[i] == '\n';
-    close(file);
+    char line[512];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps && fgets(line, sizeof line, maps))
+        count += is_counted(line);
+    if (maps)
+        fclose(maps);
     return count;
 }
 
@@ -359,7 +370,9 @@ static void survive(const char *rig, const struct scene_play *plays, unsigned co
     stage.figures = test_shared(sizeof *stage.figures);
     stage.trial = test_shared(sizeof *stage.trial);
     stage.trial->scene.event = test_shared(sizeof *stage.trial->scene.event);
-    stage.trial->scene.name = strdup(test_name("fault"));
+    char name[40];
+    snprintf(name, sizeof name, "%s", test_name("fault"));
+    stage.trial->scene.name = name;
     stage.figures->rig = rig;
     stage.deadline = rig_deadline(PIPC_SECONDS(50));
     CHECK_EQUAL(test_in_private_ipc(0, perform_all, &stage), 0);
