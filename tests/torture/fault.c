@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support.h"
+
 #define SECOND_MARK SYS_getppid /* pipc never makes it */
 #define NO_CALL     (-1L)
 
@@ -105,17 +107,20 @@ static void note_refusal(struct fault *fault, unsigned kind)
 {
     fault->left_files += (kind & FAULT_CLOSES) != 0;
     fault->left_maps += (kind & FAULT_UNMAPS) != 0;
-    fault->left_objects += (kind & FAULT_REMOVES) != 0 || ((kind & FAULT_GUARDS) && fault->for_good);
+    bool out_of_reach = kind & FAULT_GUARDS || (kind & FAULT_FINDS && fault->error == ENOENT);
+    fault->left_objects += kind & FAULT_REMOVES || (fault->for_good && out_of_reach);
 }
 
 /* Shall this call fail? */
 static bool is_aimed_at(struct fault *fault, const struct fault_call *call)
 {
+    if (fault->only && strcmp(fault->only, call->name) != 0)
+        return false;
     if (++fault->calls == fault->nth) {
         fault->call = call;
         fault->errnos = fault_count_errnos(call);
         if (fault->errnos)
-            fault->error = call->errnos[fault->pick % fault->errnos];
+            fault->error = fault->with ? fault->with : call->errnos[fault->pick % fault->errnos];
         return fault->errnos > 0;
     }
     return fault->for_good && fault->call && fault->error && fault->call->number == call->number &&
@@ -168,7 +173,7 @@ enum fault_end fault_follow(pid_t child, struct fault *fault)
         return FAULT_CRASHED;
     ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL));
     while (ptrace(PTRACE_SYSCALL, child, NULL, (void *)(long)passed_on) == 0) {
-        if (waitpid(child, status, 0) != child)
+        if (waitpid(child, status, 0) != child || (fault->until && test_now() > fault->until))
             return FAULT_HUNG;
         if (!WIFSTOPPED(*status))
             return FAULT_CRASHED;

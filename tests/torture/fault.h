@@ -13,6 +13,7 @@ enum {
     FAULT_UNMAPS = 2,  /* refused, it leaves a mapping */
     FAULT_REMOVES = 4, /* refused, it leaves an object of the kernel */
     FAULT_GUARDS = 16, /* refused for good, what it looks at or locks must not be removed */
+    FAULT_FINDS = 32,  /* ENOENT for good hides what is there from whoever would remove it */
     FAULT_TAKES = 8    /* its first errno says "there is nothing", which may be a lie */
 };
 
@@ -35,9 +36,13 @@ unsigned fault_count_errnos(const struct fault_call *call);
 
 /* What shall happen, and what did. */
 struct fault {
-    unsigned nth;  /* the call that fails, 1 = the first behind the first mark; 0 = none */
-    unsigned pick; /* with which of its errnos, modulo their number */
-    bool for_good; /* and all further ones of its kind until the second mark */
+    unsigned nth;     /* the call that fails, 1 = the first behind the first mark; 0 = none */
+    unsigned pick;    /* with which of its errnos, modulo their number */
+    const char *only; /* calls of this name are counted only; NULL: all are */
+    int with;         /* the errno, 0: as picked */
+    bool for_good;    /* and all further ones of its kind until the second mark */
+
+    int64_t until; /* test_now() scale: who makes calls beyond it hangs; 0 = never */
 
     unsigned calls;  /* kernel calls between the marks */
     unsigned failed; /* of them made to fail */

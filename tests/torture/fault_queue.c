@@ -88,10 +88,26 @@ static void drop_all(struct scene *scene)
     scene_must(scene, pipc_queue_purge(scene->queue, NULL), "a purge");
 }
 
+static int look_at_it(void *argument)
+{
+    struct scene *scene = argument;
+    struct queue_got got;
+    return queue_peek(scene->queue, pipc_any(), &got, PIPC_NOWAIT);
+}
+
+/* Another process gets the queue's lock: this thread would take it from itself if it had kept it. */
+static void check_lock(struct scene *scene)
+{
+    int error = test_wait(test_fork(look_at_it, scene), PIPC_SECONDS(30));
+    if (error && error != PIPC_E_EMPTY)
+        scene_blame(scene, "afterwards another process is answered %s", pipc_error_name(error));
+}
+
 /* Exactly these messages are there, in this order; then the queue does what a queue does. */
 static void check_queue(struct scene *scene, const uint64_t *numbers, unsigned count)
 {
     struct queue_got got;
+    check_lock(scene);
     for (unsigned i = 0; i < count && !scene->lied; i++)
         if (!take(scene, numbers[i]))
             return;
