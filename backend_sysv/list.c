@@ -5,8 +5,9 @@
  *
  * A removed segment that somebody still uses has no key any more: it is nobody's remains, the kernel frees it.
  *
- * A kernel queue has nothing but a random number for a key and may be anybody's. It is found through the header that
- * names it, or not at all: a queue whose segment was removed behind pipc's back is never touched.
+ * A kernel queue has nothing but a number for a key, which only its segment explains, and may be anybody's. It is
+ * found through the header that names it, or not at all: a queue whose segment was removed behind pipc's back is
+ * never touched.
  *
  * An INIT segment without a header is known by less than others: its size, its zeros, its creator, who is dead. The
  * openers bury it only under a key of their own name. Here, where all keys are looked at, it must also
