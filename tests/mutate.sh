@@ -38,9 +38,14 @@ of_backend() # backend: those on standard input that are tried on it
     done
 }
 
+program_of() # suite: its executable, a rig's or another's
+{
+    if [ -f "$tests/torture/$1_rig.c" ]; then echo "$1_rig"; else echo "$1_test"; fi
+}
+
 targets() # the executables of the tests on standard input ("suite/test")
 {
-    sed 's|/.*|_test|' | sort -u
+    sort -u | while IFS=/ read -r suite _; do program_of "$suite"; done | sort -u
 }
 
 reds() # patch: its tests, one a line
@@ -75,7 +80,7 @@ build() # backend targets...
 # A broken library may leave anything behind: a namespace of its own ends with the test.
 run() # backend suite/test: 0 it passed, 1 it failed, 2 no such test
 {
-    program=$(find "$work/$1/build" -type f -name "${2%%/*}_test" | head -n 1)
+    program=$(find "$work/$1/build" -type f -name "$(program_of "${2%%/*}")" | head -n 1)
     PIPC_TEST_PRIVATE=$private timeout -k 5 100 "$program" "${2#*/}" >"$work/$1/output" 2>&1 </dev/null || true
     grep -a -q "^RESULT|[^|]*|$2|fail|" "$work/$1/output" && return 1
     grep -a -q "^RESULT|[^|]*|$2|" "$work/$1/output" && return 0
