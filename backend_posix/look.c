@@ -1,6 +1,6 @@
 /* What a name leads to. POSIX.
  *
- * The protocol that this serves, and why it is safe, is told in names.c.
+ * The protocol that this serves, and why it is safe, is told in names.c. Modelled in tests/models/names_posix.pml.
  */
 #include "private.h"
 

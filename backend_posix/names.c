@@ -25,6 +25,8 @@
  * A file is reserved in full before READY (posix_fallocate), the header before it is first touched,
  * because touching what a full file system cannot give ends in SIGBUS.
  *
+ * Modelled in tests/models/names_posix.pml.
+ *
  * What cannot be looked at may be our object: then the answer is an error, never "not found". One file
  * cannot be told from that: a creator whose umask takes even the owner's rights, killed between making
  * its file and giving them back, leaves one that its own user may not open (root may, and clears it).

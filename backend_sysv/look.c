@@ -1,6 +1,6 @@
 /* What stands under a name's keys, and burying what the dead left there. System V.
  *
- * The protocol that this serves, and why it is safe, is told in names.c.
+ * The protocol that this serves, and why it is safe, is told in names.c. Modelled in tests/models/names_sysv.pml.
  */
 #include "private.h"
 

@@ -33,6 +33,8 @@
  * errs, the creator loses a compare-and-swap and starts again. Nobody removes an id to which it is not
  * attached: an id comes back once its segment is gone, and only an attachment prevents that.
  *
+ * Modelled in tests/models/names_sysv.pml.
+ *
  * What cannot be looked at may be our object: then the answer is an error, never "not found".
  */
 #include "private.h"

@@ -1,5 +1,6 @@
 /* A message is in the kernel, in staging, or FULL in its slot: never in private memory only. A
- * process killed between any two instructions here leaves it in one of them, and pipc_repair finds it. */
+ * process killed between any two instructions here leaves it in one of them, and pipc_repair finds it.
+ * Modelled in tests/models/slots.pml. */
 #include "core/claim.h"
 
 #include <limits.h>
@@ -246,6 +247,7 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     struct pipc_claimed claimed;
     int error;
     atomic_store(&control->audit_wanted, 0);
+    PIPC_POINT("audit: begun, nothing noted");
     note_places(queue);
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)

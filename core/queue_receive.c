@@ -1,5 +1,6 @@
 /* Receiving, peeking, purging. The lock is held from the first look to the last, so that a message that
- * was taken from the kernel and is wanted by nobody here is stowed before anybody else looks. */
+ * was taken from the kernel and is wanted by nobody here is stowed before anybody else looks.
+ * look_locked() and what it calls are modelled in tests/models/slots.pml. */
 #include <string.h>
 
 #include "core/call.h"

@@ -1,5 +1,6 @@
 /* Sending: reserve a place, then put the message into the kernel queue, or, if it is too large or the
- * kernel has no room, into the place itself ("spilling"). Senders never take from the kernel queue. */
+ * kernel has no room, into the place itself ("spilling"). Senders never take from the kernel queue.
+ * put(), spill() and send_once() are modelled in tests/models/slots.pml. */
 #include <stdlib.h>
 #include <string.h>
 

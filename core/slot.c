@@ -1,4 +1,4 @@
-/* Reserving and freeing places; slot.h has the states. */
+/* Reserving and freeing places; slot.h has the states. Modelled in tests/models/slots.pml. */
 #include "core/slot.h"
 
 #define TAKEOVER_EVERY PIPC_MS(100) /* looking for the dead costs system calls */
@@ -30,6 +30,7 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
         }
         sum = (sum ^ seen) * UINT64_C(0x9e3779b97f4a7c15);
         sum ^= sum >> 29;
+        PIPC_POINT("slot: one seen, not the next");
         at = at + 1 < queue->max_messages ? at + 1 : 0;
     } while (at != start);
     *digest = sum;

@@ -6,7 +6,8 @@
  *
  * Only its owner, a claim by the lock's holder, or a takeover from the provably dead changes RESERVED;
  * only the lock's holder changes SENT and FULL. The generation rises with each reservation, so that a
- * late compare-and-swap of a sender that was stopped hits nothing but its own.
+ * late compare-and-swap of a sender that was stopped hits nothing but its own. Modelled, with the functions that
+ * move the words, in tests/models/slots.pml.
  */
 #ifndef PIPC_CORE_SLOT_H
 #define PIPC_CORE_SLOT_H

@@ -2,6 +2,7 @@
  * woken at once, not found awake at the end of its slice; a place that was reserved in vain comes back. */
 #include "support_queue.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ struct wakeup {
     void (*wake)(pipc_queue *queue);
     void (*restore)(pipc_queue *queue);
     _Atomic int64_t began, woken;
+    _Atomic uint32_t thread;
 };
 
 static int sleep_once(void *argument)
@@ -126,6 +128,84 @@ static void purge_wakes_a_sender_at_once(void)
     check_wakeup(send_one, do_purge, NULL, true);
 }
 
+/* The words of everybody who may sleep, without their marks: a bump changes them. */
+static uint32_t sequences(const pipc_queue *queue, unsigned which)
+{
+    struct pipc_control *control = queue->control;
+    struct pipc_word *words[] = {&control->items, &control->picky, &control->room};
+    return atomic_load(&words[which]->word) & ~3u;
+}
+
+static int receive_until_the_end(void *queue)
+{
+    struct queue_got got;
+    int error = queue_receive(queue, pipc_any(), &got, PIPC_SECONDS(20));
+    return error == PIPC_E_REMOVED || error == PIPC_E_INTERRUPTED ? 0 : 100;
+}
+
+static void remove_queue(pipc_queue *queue)
+{
+    (void)queue;
+    CHECK_OK(pipc_queue_remove(test_name("q")));
+}
+
+static void removal_wakes_a_receiver_at_once(void)
+{
+    uint32_t before[3];
+    int64_t quickest = INT64_MAX;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct wakeup *wakeup = test_shared(sizeof *wakeup);
+        *wakeup = (struct wakeup){queue_make("q", 1, 64), receive_until_the_end, remove_queue, NULL, 0, 0, 0};
+        pid_t child = test_fork(sleep_once, wakeup);
+        REQUIRE(test_await_sleep(child));
+        atomic_store(&wakeup->began, test_now());
+        for (unsigned which = 0; which < 3; which++)
+            before[which] = sequences(wakeup->queue, which);
+        wakeup->wake(wakeup->queue);
+        for (unsigned which = 0; which < 3; which++)
+            CHECK(sequences(wakeup->queue, which) != before[which]);
+        CHECK_EQUAL(test_wait(child, PIPC_SECONDS(30)), 0);
+        int64_t took = atomic_load(&wakeup->woken) - atomic_load(&wakeup->began);
+        quickest = took < quickest ? took : quickest;
+        pipc_queue_close(wakeup->queue);
+    }
+    CHECK(quickest < PIPC_SLICE / 4);
+}
+
+/* A thread sleeps: an interrupt reaches the handles of its own process only. */
+static void *sleep_in_thread(void *argument)
+{
+    struct wakeup *wakeup = argument;
+    atomic_store(&wakeup->thread, (uint32_t)pipc_self() & 0x3fffffff);
+    sleep_once(wakeup);
+    return NULL;
+}
+
+static void interrupt_wakes_a_receiver_at_once(void)
+{
+    uint32_t before[3];
+    struct wakeup wakeup = {.queue = queue_make("q", 1, 64), .sleeper = receive_until_the_end};
+    int64_t quickest = INT64_MAX;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        pthread_t thread;
+        atomic_store(&wakeup.thread, 0);
+        REQUIRE(pthread_create(&thread, NULL, sleep_in_thread, &wakeup) == 0);
+        REQUIRE(test_await(&wakeup.thread, 1));
+        REQUIRE(test_await_sleep((pid_t)atomic_load(&wakeup.thread)));
+        atomic_store(&wakeup.began, test_now());
+        for (unsigned which = 0; which < 3; which++)
+            before[which] = sequences(wakeup.queue, which);
+        CHECK_OK(pipc_queue_interrupt(wakeup.queue));
+        for (unsigned which = 0; which < 3; which++)
+            CHECK(sequences(wakeup.queue, which) != before[which]);
+        pthread_join(thread, NULL);
+        int64_t took = atomic_load(&wakeup.woken) - atomic_load(&wakeup.began);
+        quickest = took < quickest ? took : quickest;
+    }
+    CHECK(quickest < PIPC_SLICE / 4);
+    queue_end(wakeup.queue, "q");
+}
+
 /* ---- the lock is held ---- */
 
 struct held {
@@ -234,6 +314,8 @@ static const struct test tests[] = {
     {"Q7 Q15", "send_wakes_a_peek_at_once", send_wakes_a_peek_at_once, 0},
     {"Q7 Q9", "receive_wakes_a_sender_at_once", receive_wakes_a_sender_at_once, 0},
     {"Q7 Q15", "purge_wakes_a_sender_at_once", purge_wakes_a_sender_at_once, 0},
+    {"Q10", "removal_wakes_a_receiver_at_once", removal_wakes_a_receiver_at_once, 0},
+    {"Q12", "interrupt_wakes_a_receiver_at_once", interrupt_wakes_a_receiver_at_once, 0},
     {"Q7 Q9", "send_that_finds_the_lock_held_gives_its_place_back", send_that_finds_the_lock_held_gives_its_place_back,
      0},
     {"G2 G5", "place_reserved_by_a_dead_sender_goes_to_the_next", place_reserved_by_a_dead_sender_goes_to_the_next, 0},

@@ -10,8 +10,7 @@
  * Not modelled: rights, foreign files, forks of a builder, the size that grows while somebody looks.
  *
  * Seeded bugs: NO_LOCK (it is always granted), UNLINK_UNLOCKED (a remover frees the name after its mark without
- * the lock), UNLOCK_FIRST (and only then unlinks), NO_LINK_CHECK (under the lock), NO_SAME_FILE (the lock is
- * taken on whatever the name leads to now, instead of what was looked at), NO_STATE_CHECK (a remover believes what it saw
+ * the lock), UNLOCK_FIRST (and only then unlinks), NO_LINK_CHECK (under the lock), NO_STATE_CHECK (a remover believes what it saw
  * before it had the lock), BUILD_IN_REMAINS, LEAVE_DEAD (creators wait for a DEAD object's remover),
  * NAME_FIRST (freed before the kernel queue is erased), LABEL_LATE (after the kernel queue is made).
  */
@@ -99,11 +98,7 @@ inline examine()
         may_die();
         mapped = false;
         if
-#ifdef NO_LINK_CHECK
-        :: name != f && locked[f] != SELF -> sight = VANISHED
-#else
         :: name != f -> sight = VANISHED
-#endif
         :: else ->
            if
            :: !filled[f] -> sight = HALF
@@ -161,13 +156,6 @@ inline lock_name(got)
 {
     atomic {
         may_die();
-#ifdef NO_SAME_FILE
-        if
-        :: name && name != f -> openings[f] = openings[f] & ~BIT(me); forget_file(f); f = name;
-           openings[f] = openings[f] | BIT(me)
-        :: else
-        fi;
-#endif
         got = (name == f)
     };
     atomic {
@@ -240,11 +228,11 @@ inline build_here()
     };
     atomic { may_die(); state[f] = BUILDING };
 #ifdef LABEL_LATE
-    atomic { may_die(); queue[f] = true };
+    atomic { may_die(); assert(!queue[f]); queue[f] = true };
     atomic { may_die(); label[f] = true };
 #else
     atomic { may_die(); label[f] = true };
-    atomic { may_die(); queue[f] = true };
+    atomic { may_die(); assert(!queue[f]); queue[f] = true }; /* else nobody knows the older one's name any more */
 #endif
     if
     :: atomic { may_die(); moved = (state[f] == BUILDING); state[f] = (moved -> READY : state[f]);
@@ -266,7 +254,9 @@ inline settle(create)
        :: else
        fi
     :: else ->
+#ifndef NO_LINK_CHECK
        examine();
+#endif
        if
        :: sight != HALF
 #ifdef LEAVE_DEAD

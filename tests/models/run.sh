@@ -1,6 +1,7 @@
 #!/bin/sh
-# run.sh  Checks the models with spin: each must hold in every setting named here, and each seeded bug must be
-# found. One line a check; fails on any surprise. Needs spin and a C compiler; about half a minute.
+# run.sh [--deep]  Checks the models with spin: each must hold in every setting named here, and each seeded bug must be
+# found. All searches are exhaustive. One line a check; fails on any surprise. Needs spin and a C compiler; about
+# two minutes, with --deep (larger settings, up to 3 GB of memory) ten more.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -12,7 +13,7 @@ check() # holds|fails, model, settings...
 {
     wanted=$1 model=$2
     shift 2
-    if ! (cd -- "$work" && spin -a "$@" "$here/$model.pml" && ${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c &&
+    if ! (cd -- "$work" && spin -a "$@" "$here/$model.pml" && ${CC:-cc} -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=3000 -o pan pan.c &&
         ./pan -m400000) >"$work/out" 2>&1 </dev/null; then
         : >"$work/out"
     fi
@@ -59,5 +60,63 @@ check fails lock -DTAKE_UNMARKED
 check fails lock -DSTEAL_UNSEEN -DNAPS -DKILLS=2
 check fails lock -DSTEAL_UNKNOWN -DNAPS
 check fails lock -DKILLS=1
+
+# The slots: what was confirmed is taken once and whole, no place stays taken.
+check holds slots -DKILLS=2
+check holds slots -DKILLS=2 -DRECEIVERS=2
+check holds slots -DKILLS=2 -DPLACES=1 -DEACH=2
+check holds slots -DKILLS=2 -DBIG -DGIVE_UPS=1
+check holds slots -DKILLS=2 -DBIG -DPURGES
+check holds slots -DKILLS=2 -DBIG -DORDER
+check holds slots -DKILLS=2 -DTHEFTS=1
+check fails slots -DKILLS=2 -DCONFIRM_BY_STORE
+check fails slots -DKILLS=2 -DFREE_BY_NUMBER
+check fails slots -DKILLS=2 -DNO_GENERATION
+check fails slots -DKILLS=2 -DPLACES=1 -DEACH=2 -DSAME_GENERATION
+check fails slots -DKILLS=2 -DPLACES=1 -DEACH=2 -DCOPY_FIRST
+check fails slots -DKILLS=2 -DPRIVATE_BUFFER
+check fails slots -DKILLS=2 -DDROP_STAGED
+check fails slots -DKILLS=2 -DCLEAR_FIRST
+check fails slots -DKILLS=2 -DCLEAR_BEFORE_FREE
+check fails slots -DKILLS=2 -DNO_PENDING
+check fails slots -DKILLS=2 -DBIG -DPURGES -DNO_PURGING
+check fails slots -DKILLS=2 -DONE_PULL
+check fails slots -DKILLS=2 -DFREE_RESERVED
+check fails slots -DKILLS=2 -DNO_AUDIT_OF_DEAD
+check fails slots -DEACH=2 -DCROWD -DONE_SCAN
+check fails slots -DBIG -DORDER -DSTAGED_FIRST
+check fails slots -DBIG -DORDER -DSTALE_ORDER
+
+# The names: one builder, one READY object, nobody in the way, nothing left.
+check holds names_posix -DKILLS=2 -DFAILS=1
+check fails names_posix -DKILLS=2 -DNO_LOCK
+check fails names_posix -DKILLS=2 -DUNLINK_UNLOCKED
+check fails names_posix -DKILLS=2 -DUNLOCK_FIRST
+check fails names_posix -DKILLS=2 -DNO_LINK_CHECK
+check fails names_posix -DKILLS=2 -DNO_STATE_CHECK
+check fails names_posix -DKILLS=2 -DBUILD_IN_REMAINS
+check fails names_posix -DKILLS=2 -DLEAVE_DEAD
+check fails names_posix -DKILLS=2 -DNAME_FIRST
+check fails names_posix -DKILLS=2 -DLABEL_LATE
+check holds names_sysv -DKILLS=2
+check fails names_sysv -DKILLS=2 -DNO_CONTEST
+check fails names_sysv -DKILLS=2 -DLOOK_FIRST
+check fails names_sysv -DKILLS=2 -DNO_BUILDING
+check fails names_sysv -DKILLS=2 -DBURY_BY_STORE
+check fails names_sysv -DKILLS=2 -DNO_ORPHANS
+check fails names_sysv -DKILLS=2 -DLEAVE_DEAD
+check fails names_sysv -DKILLS=2 -DNO_CLEAR_ALL
+check fails names_sysv -DKILLS=2 -DLEAVE_FIRST
+check fails names_sysv -DKILLS=2 -DKEY_FIRST
+check fails names_sysv -DKILLS=2 -DLABEL_LATE
+
+if [ "${1-}" = --deep ]; then
+    check holds slots -DKILLS=2 -DCALLS=2 -DEACH=2
+    check holds slots -DKILLS=2 -DEACH=2 -DORDER
+    check holds slots -DKILLS=2 -DEACH=2 -DCROWD
+    check holds slots -DKILLS=1 -DTHEFTS=1 -DRECEIVERS=2
+    check holds names_posix -DKILLS=2 -DOPS=2
+    check holds names_sysv -DKILLS=2 -DFAILS=1
+fi
 
 [ $surprises -eq 0 ]

@@ -1,5 +1,7 @@
 /* The waiting word of core/wait.c, as send_patiently and receive_patiently use it.
  *
+ * items and room are woken one by one; PICKY is the word of selective receivers, who are all woken.
+ *
  * Waiters want a thing each (a message, a place); changers make things and bump. A look is one step:
  * in the code it is ordered with the change by a lock or by sequentially consistent operations.
  *
