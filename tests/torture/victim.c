@@ -144,6 +144,7 @@ void victim_begin(struct victim *victim, const char *name)
     *victim = (struct victim){.name = strdup(name), .buffer = fenced_buffer(), .dead_lock = lock_of_the_dead()};
     victim->pristine = malloc(1 << 20);
     REQUIRE(victim->name != NULL && victim->pristine != NULL);
+    pipc_queue_remove(victim->name); /* what one that crashed left */
     open_queue(victim);
 }
 
