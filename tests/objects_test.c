@@ -191,8 +191,13 @@ static void any_byte_of_an_object_may_lie(void)
 
 static void an_object_cut_short_is_damaged_not_a_crash(void)
 {
+    size_t whole;
     pipc_queue *queue = queue_make("q", 100, 1000);
     pipc_shm *shm = memory_make("m", 3 * pipc_page());
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, test_name("q"), &whole);
+    REQUIRE(object != NULL);
+    uint64_t label = object->queue_label; /* nobody will find the kernel queue when the header is gone */
+    probe_unmap(object, whole);
     for (uint64_t bytes = 3 * pipc_page(); bytes > 0; bytes = bytes * 2 / 3) {
         if (!probe_resize_memory(PIPC_KIND_QUEUE, test_name("q"), bytes) ||
             !probe_resize_memory(PIPC_KIND_SHM, test_name("m"), bytes))
@@ -205,7 +210,9 @@ static void an_object_cut_short_is_damaged_not_a_crash(void)
     }
     pipc_queue_close(queue);
     pipc_shm_close(shm);
-    probe_remove_leftovers(test_prefix(), (void (*)(const char *))(void *)puts);
+    CHECK(probe_queue_remove_labelled(test_name("q"), label));
+    CHECK(probe_remove_memory(PIPC_KIND_QUEUE, test_name("q")));
+    CHECK(probe_remove_memory(PIPC_KIND_SHM, test_name("m")));
 }
 
 static int change_layout(void *argument)

@@ -25,8 +25,6 @@ bool probe_mode(uint32_t kind, const char *name, uint32_t *mode, uint32_t *owner
 bool probe_place_foreign(uint32_t kind, const char *name, size_t bytes, int filling);
 bool probe_remove_foreign(uint32_t kind, const char *name);
 
-/* Cuts the memory object off behind so many bytes. False also where this family's memory cannot shrink. */
-bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes);
 /* Something else that a name may lead to, where names are those of files: the link and the second name lead to
  * `target`, a file that is there. False with errno 0: this family has no such thing. */
 enum probe_trap { PROBE_TRAP_LINK, PROBE_TRAP_SECOND_NAME, PROBE_TRAP_FIFO, PROBE_TRAP_DIRECTORY, PROBE_TRAPS };

@@ -97,17 +97,6 @@ bool probe_remove_foreign(uint32_t kind, const char *name)
     return probe_remove_memory(kind, name);
 }
 
-bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes)
-{
-    struct stat facts;
-    int file = find_file(kind, name, O_RDWR, &facts);
-    if (file < 0)
-        return false;
-    bool cut = ftruncate(file, (off_t)bytes) == 0;
-    close(file);
-    return cut;
-}
-
 bool probe_place_trap(uint32_t kind, const char *name, enum probe_trap trap, const char *target)
 {
     char path[LONGEST_PATH], whole[LONGEST_PATH + 16];

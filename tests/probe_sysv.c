@@ -87,15 +87,6 @@ bool probe_remove_foreign(uint32_t kind, const char *name)
     return id >= 0 && shmctl(id, IPC_RMID, NULL) == 0;
 }
 
-bool probe_truncate_memory(uint32_t kind, const char *name, size_t bytes)
-{
-    (void)kind;
-    (void)name;
-    (void)bytes;
-    errno = ENOTSUP; /* a segment has its size for life */
-    return false;
-}
-
 /* Keys lead to segments and to nothing else. */
 bool probe_place_trap(uint32_t kind, const char *name, enum probe_trap trap, const char *target)
 {
@@ -358,6 +349,7 @@ bool probe_resize_memory(uint32_t kind, const char *name, uint64_t bytes)
     (void)kind;
     (void)name;
     (void)bytes;
+    errno = ENOTSUP; /* a segment has its size for life */
     return false;
 }
 

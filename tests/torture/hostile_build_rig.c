@@ -192,7 +192,7 @@ static int use_every_page(void *argument)
 static void truncation_is_a_sigbus_where_memory_can_shrink(void)
 {
     pipc_queue *queue = queue_make("q", 8, BUILT_BYTES);
-    bool shrinks = probe_truncate_memory(PIPC_KIND_QUEUE, test_name("q"), 4 * pipc_page());
+    bool shrinks = probe_resize_memory(PIPC_KIND_QUEUE, test_name("q"), 4 * pipc_page());
     int status = test_wait(test_fork(use_every_page, queue), 4 * WATCH_HANG);
     CHECK_EQUAL(status, shrinks ? 128 + SIGBUS : 0);
     if (shrinks) {
