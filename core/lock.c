@@ -1,5 +1,6 @@
 /* The robust lock. Released by compare-and-swap from the owner's own value, so that an owner taken
- * for dead cannot release what somebody else holds; stolen only from the provably dead. */
+ * for dead cannot release what somebody else holds; stolen only from the provably dead.
+ * Modelled in tests/models/lock.pml. */
 #include "core/lock.h"
 
 #include "core/platform.h"

@@ -1,4 +1,4 @@
-/* Patience and words to sleep on; wait.h says how they are used. */
+/* Patience and words to sleep on; wait.h says how they are used. The words are modelled in tests/models/wait.pml. */
 #include "core/wait.h"
 
 #include <limits.h>
