@@ -156,9 +156,11 @@ static int list_for_long(void *argument)
     for (uint64_t i = 0; i < WORKERS; i++)
         workers[i] = test_fork(come_and_go, &(uint64_t){i * 77 + 1});
     uint64_t lists = rig_trials(2000, 10000);
-    for (uint64_t i = 0; i < lists && !test_failures(); i++) {
+    int64_t deadline = test_now() + PIPC_SECONDS(30);
+    while (figures->trials < lists && test_now() < deadline && !test_failures()) {
+        uint64_t before = atomic_load(&sightings->states[PIPC_FOUND_READY]);
         CHECK_OK(pipc_each(note_state, sightings));
-        figures->trials++;
+        figures->trials += atomic_load(&sightings->states[PIPC_FOUND_READY]) > before; /* the workers are at it */
     }
     for (unsigned i = 0; i < WORKERS; i++)
         test_kill(workers[i]);
