@@ -98,9 +98,9 @@ PIPC_API int pipc_shm_remove(const char *name);
  *  @param[out] address the first byte, aligned to a page; else NULL. Several mappings are fine, each
  *         at its own address
  *  @return 0, or #PIPC_E_INVALID (neither right, or only write), #PIPC_E_ACCESS (more than the handle was
- *    opened for), #PIPC_E_REMOVED, #PIPC_E_LIMIT (locking: RLIMIT_MEMLOCK, huge pages: RLIMIT_NOFILE; the detail says more),
- *    #PIPC_E_NO_SPACE (locking: not enough memory), #PIPC_E_UNSUPPORTED (no huge pages granted),
- *    #PIPC_E_NO_MEMORY (no address space left), #PIPC_E_SYSTEM
+ *    opened for), #PIPC_E_REMOVED, #PIPC_E_LIMIT (locking: RLIMIT_MEMLOCK, huge pages: RLIMIT_NOFILE; the detail says
+ * more), #PIPC_E_NO_SPACE (locking: not enough memory), #PIPC_E_UNSUPPORTED (no huge pages granted), #PIPC_E_NO_MEMORY
+ * (no address space left), #PIPC_E_SYSTEM
  *  @par Threads, fork, signals
  *  Any thread at any time. A forked child has the parent's mappings, at the same addresses. Not in a
  *  signal handler. */
