@@ -181,6 +181,7 @@ static void a_crowd_of_claims_holds_nobody_up(void)
 static int use_every_page(void *argument)
 {
     struct queue_got got;
+    signal(SIGBUS, SIG_DFL); /* a sanitizer would turn the fault into a report */
     for (int i = 0; i < 8; i++)
         queue_send(argument, 1, 0, 7, BUILT_BYTES, PIPC_NOWAIT);
     queue_receive(argument, pipc_any(), &got, PIPC_NOWAIT);
