@@ -1,6 +1,6 @@
 # coverage.awk  Adds up lcov exports and judges them by coverage.txt (`rules`), which has lines
 #     recovery FILE FUNCTION...            functions that run only after a death or a failure
-#     except FILE | SOURCE LINE | REASON   a line there whose untaken branches have a reason
+#     except FILE ## SOURCE LINE ## REASON  a line there whose untaken branches have a reason
 # `root` begins the names of our files; `untaken` is written: every branch of core and the backends not taken.
 function trim(text) { sub(/^[ \t]+/, "", text); sub(/[ \t]+$/, "", text); return text }
 
@@ -10,7 +10,7 @@ BEGIN {
             count = split(line, word, " ")
             for (i = 3; i <= count; i++) recovery[word[2], word[i]] = 1
         } else if (line ~ /^except /) {
-            split(substr(line, 8), part, "|")
+            split(substr(line, 8), part, " ## ")
             excepted[trim(part[1]), trim(part[2])] = 1
         }
     }
