@@ -43,6 +43,12 @@ static void write_over(struct fuzz_input *input)
     }
 }
 
+/* What is really there: the kernel gives whole pages. */
+static size_t whole_pages(size_t size)
+{
+    return (size + pipc_page() - 1) / pipc_page() * pipc_page();
+}
+
 /* What a READY header deserves; 0: cannot be told so easily. */
 static int deserved(void)
 {
@@ -51,7 +57,7 @@ static int deserved(void)
     if (object->layout != PIPC_OBJECT_LAYOUT)
         return PIPC_E_LAYOUT;
     if ((object->kind != PIPC_KIND_QUEUE && object->kind != PIPC_KIND_SHM) || object->nonce == 0 ||
-        object->size > bytes - pipc_page())
+        object->size > whole_pages(bytes) - pipc_page())
         return PIPC_E_DAMAGED;
     return 0;
 }
