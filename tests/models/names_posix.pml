@@ -41,7 +41,6 @@ bool label[FILES], queue[FILES]; /* the kernel queue: told in the header, there 
 byte locked[FILES];      /* by whom */
 byte openings[FILES];    /* bits by actor */
 
-bool killed[ACTORS + 1];
 byte kills = KILLS, fails = FAILS;
 byte building;           /* who believes to build, bits by actor */
 bool alive;              /* a READY object that nobody removed */
@@ -72,12 +71,11 @@ inline close_all()
     f = 0; mapped = false; sight = 0
 }
 
-/* The kernel drops the locks of the dead. */
 inline may_die()
 {
 #if KILLS
     if
-    :: kills > 0 && me < ACTORS -> kills--; killed[me] = true; building = building & ~BIT(me); close_all(); goto dead
+    :: kills > 0 && me < ACTORS -> kills--; goto dead
     :: skip
     fi
 #else
@@ -355,8 +353,11 @@ proctype actor(byte me)
     :: else -> break
     od;
 dead:
-    atomic { f = 0; f_old = 0; tries = 0; left = 0; sight = 0; mapped = false; got = false; done = false; moved = false;
-             removed = false }
+    atomic { /* a death, or the end: what the kernel does then; no values, fewer states */
+        building = building & ~BIT(me); close_all();
+        f = 0; f_old = 0; tries = 0; left = 0; sight = 0; mapped = false; got = false; done = false;
+        moved = false; removed = false
+    }
 }
 
 init

@@ -94,7 +94,7 @@ inline may_die()
 {
 #if KILLS
     if
-    :: kills > 0 && me < ACTORS -> kills--; killed[SELF] = true; building = building & ~BIT(me); leave_all(); goto dead
+    :: kills > 0 && me < ACTORS -> kills--; goto dead
     :: skip
     fi
 #else
@@ -408,8 +408,11 @@ proctype actor(byte me)
     :: else -> break
     od;
 dead:
-    atomic { seen = 0; sight = 0; claim = 0; mine = 0; k = 0; j = 0; tries = 0; left = 0; moved = false; lost = false;
-             found = false; at_work = false; done = false; removed = false; dooms = false }
+    atomic { /* a death, or the end: what the kernel does then; no values, fewer states */
+        killed[SELF] = true; building = building & ~BIT(me); leave_all();
+        seen = 0; sight = 0; claim = 0; mine = 0; k = 0; j = 0; tries = 0; left = 0; moved = false;
+        lost = false; found = false; at_work = false; done = false; removed = false; dooms = false
+    }
 }
 
 init
