@@ -105,6 +105,7 @@ struct pipc_queue {
     uint32_t max_messages;
     uint32_t kernel_size; /* bytes of one kernel message */
     uint32_t rights;
+    bool no_spin;
     _Atomic uint32_t hint; /* where this handle found a free slot last */
     struct pipc_interrupts interrupts;
     void *data; /* the mapping */

@@ -192,6 +192,7 @@ static int open_queue(struct pipc_queue *queue, const char *name, uint32_t flags
 int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pipc_queue_options *options)
 {
     static const pipc_queue_options none;
+    const uint32_t allowed = PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ | PIPC_WRITE | PIPC_FOREIGN_PIDS | PIPC_NO_SPIN;
     struct pipc_call call;
     uint32_t rights = 0;
     pipc_calling(__func__, name);
@@ -200,8 +201,7 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
     *out = NULL;
     int error = pipc_name_check(name);
     if (!error)
-        error = pipc_open_flags_check(flags, PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ | PIPC_WRITE | PIPC_FOREIGN_PIDS,
-                                      &rights);
+        error = pipc_open_flags_check(flags, allowed, &rights);
     if (!error)
         error = check_options(options ? options : &none);
     if (error)
@@ -210,6 +210,7 @@ int pipc_queue_open(pipc_queue **out, const char *name, uint32_t flags, const pi
     if (!queue)
         return pipc_fail(PIPC_E_NO_MEMORY, "no memory for a handle of %zu bytes", sizeof *queue);
     queue->rights = rights;
+    queue->no_spin = flags & PIPC_NO_SPIN;
     pipc_call_enter(&call, 0);
     pipc_self_refresh();
     error = pipc_call_leave(&call, open_queue(queue, name, flags, options ? options : &none));

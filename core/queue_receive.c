@@ -271,6 +271,7 @@ static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_mes
     if (error)
         return error;
     patience.restart = message->flags & PIPC_RESTART;
+    patience.no_spin = queue->no_spin;
     struct receive receive = {queue, selection, message, peek};
     return pipc_call_leave(&call, receive_patiently(&receive, &patience));
 }

@@ -193,5 +193,6 @@ int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t time
     if (error)
         return error;
     patience.restart = message->flags & PIPC_RESTART;
+    patience.no_spin = queue->no_spin;
     return pipc_call_leave(&call, send_patiently(queue, message, &patience));
 }

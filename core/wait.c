@@ -19,6 +19,7 @@ int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pip
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
     patience->nowait = span == PIPC_NOWAIT;
     patience->restart = false;
+    patience->no_spin = false;
     patience->deadline = PIPC_FOREVER;
     if (span && span != PIPC_FOREVER) {
         int64_t now = pipc_now();
@@ -121,7 +122,7 @@ static void leave_sleepers(struct pipc_word *word)
 int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
 {
     int error = pipc_patience_check(patience);
-    if (error || spin(word, announced))
+    if (error || (!patience->no_spin && spin(word, announced)))
         return error;
     uint32_t value;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;

@@ -19,6 +19,7 @@ struct pipc_patience {
     int64_t deadline; /* pipc_now() scale; INT64_MAX = for ever; of no account if nowait */
     bool nowait;
     bool restart;                       /* a signal handler does not end the wait */
+    bool no_spin;                       /* sleep at once */
     const struct pipc_object *object;   /* its removal ends the wait; may be NULL */
     struct pipc_interrupts *interrupts; /* may be NULL */
     uint32_t interrupts_seen;

@@ -49,7 +49,7 @@ static void refused(const struct kind *kind, uint32_t flags, uint32_t mode)
 static void bad_flags(const struct kind *kind)
 {
     uint32_t known = PIPC_READ | PIPC_WRITE | PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_FOREIGN_PIDS;
-    known |= kind == &kind_shm ? PIPC_PREFAULT : 0;
+    known |= kind == &kind_shm ? PIPC_PREFAULT : PIPC_NO_SPIN;
     for (unsigned bit = 0; bit < 32; bit++)
         if (!(known & (UINT32_C(1) << bit)))
             refused(kind, PIPC_CREATE | (UINT32_C(1) << bit), 0);

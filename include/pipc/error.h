@@ -37,7 +37,10 @@ extern "C" {
     X(LAYOUT, 20, "the object was made by an incompatible version")                                                    \
     X(DAMAGED, 21, "the object is damaged")                                                                            \
     X(NAMESPACE, 22, "the object belongs to another pid namespace")                                                    \
-    X(SYSTEM, 23, "the system failed in an unexpected way")
+    X(SYSTEM, 23, "the system failed in an unexpected way")                                                            \
+    X(OWNER_DIED, 24, "the lock is yours, but its last owner died with it")                                            \
+    X(DEADLOCK, 25, "this thread has the lock already")                                                                \
+    X(OVERRUN, 26, "what was read in place was overwritten meanwhile")
 
 /** The error numbers, made from #PIPC_ERRORS; 0 (#PIPC_OK) is success. */
 enum pipc_error {

@@ -140,7 +140,7 @@ typedef struct pipc_queue_info {
  *  @param[out] queue the handle on success, else NULL; end it with pipc_queue_close()
  *  @param name 1 to 200 bytes, see base.h
  *  @param flags 0 or #PIPC_CREATE, #PIPC_EXCLUSIVE (only with #PIPC_CREATE); #PIPC_RECEIVE and
- *         #PIPC_SEND (neither means both); #PIPC_FOREIGN_PIDS
+ *         #PIPC_SEND (neither means both); #PIPC_NO_SPIN; #PIPC_FOREIGN_PIDS
  *  @param options copied; NULL is the same as all zeros: the defaults, or whatever the queue has
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_NAME, #PIPC_E_NOT_FOUND (without #PIPC_CREATE),
  *    #PIPC_E_EXISTS (with #PIPC_EXCLUSIVE), #PIPC_E_MISMATCH (both values are in the detail),
