@@ -78,6 +78,9 @@ int pipc_fail(int error, const char *format, ...) __attribute__((format(printf, 
  * NO_SPACE, EMFILE/ENFILE -> LIMIT, else SYSTEM. */
 int pipc_error_from(int errno_value);
 
+/* "queue", "shm", "channel": how names of files and the like tell a kind; NULL: it is none. */
+const char *pipc_kind_word(uint32_t kind);
+
 /* After a kernel call that failed: shall it be made again, because a signal came? Signals may come often, but
  * not into each of a thousand tries in a row: a kernel that says so is not believed. Begin with 0 tries. */
 bool pipc_again(unsigned *tries);
@@ -155,6 +158,9 @@ uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory);
 /* The user whose object it is, as the kernel said at opening: the header says what anybody who may write it made it
  * say. Never fails. */
 uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory);
+
+/* The group of an object that was there already, as the kernel said at opening. Never fails. */
+uint32_t pipc_be_memory_group(const struct pipc_be_memory *memory);
 
 /* Maps the object; the address is that of its data. access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
  * checked it against the rights of the opening. Page-aligned, shared, several at once are fine. The header

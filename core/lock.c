@@ -57,6 +57,11 @@ static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t
     return true;
 }
 
+bool pipc_lock_is_held_by(struct pipc_lock *lock, uint64_t self)
+{
+    return (atomic_load(&lock->word) & ~WAITERS) == word_of(self);
+}
+
 static int give_up(struct pipc_patience *patience, int64_t started)
 {
     if (patience->nowait)

@@ -17,6 +17,9 @@ struct pipc_lock {
  * pipc_patience_check says. */
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience);
 
+/* Does the lock carry this identity? */
+bool pipc_lock_is_held_by(struct pipc_lock *lock, uint64_t self);
+
 /* Gives back what the same `self` took; does nothing if it was stolen meanwhile. */
 void pipc_lock_give(struct pipc_lock *lock, uint64_t self);
 

@@ -21,12 +21,16 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
 bool pipc_may_spin(void);           /* is there more than one processor for this process? */
 int32_t pipc_self_pid(void);        /* this process, without a system call */
+uint64_t pipc_self_process(void);   /* the identity of this process: of its first thread */
 uint64_t pipc_nobody(void);         /* an identity of this thread that says nothing of its life: thread id 0 */
 uint64_t pipc_self_namespace(void); /* pipc_pid_namespace() without a system call */
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
  * they begin: whoever holds a lock must not become somebody else. */
 void pipc_self_refresh(void);
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
+
+/* As pipc_is_dead(), of the process behind the identity of its first thread, which may have ended before the others. */
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace);
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);

@@ -159,6 +159,16 @@ bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
     return pid_namespace == pipc_pid_namespace() && gone((pid_t)(identity & PID_MASK));
 }
 
+uint64_t pipc_self_process(void)
+{
+    return (uint64_t)pipc_self_pid() & PID_MASK;
+}
+
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return pipc_is_dead(identity, pid_namespace);
+}
+
 bool pipc_is_dead_process(int32_t pid, int64_t began_before)
 {
     (void)began_before;

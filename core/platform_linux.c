@@ -128,8 +128,15 @@ static bool proc_is_ours(void)
     return atol(target) == (long)getpid();
 }
 
-/* Reads state and start time (clock ticks since boot) of a thread; false if they cannot be read. */
-static bool read_stat(pid_t tid, char *state, uint64_t *start)
+/* What /proc tells of a thread. */
+struct stat_line {
+    char state;
+    int threads;    /* of its process, itself included while it is a zombie */
+    uint64_t start; /* clock ticks since boot */
+};
+
+/* False if it cannot be read. */
+static bool read_stat(pid_t tid, struct stat_line *line)
 {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)tid);
@@ -144,10 +151,10 @@ static bool read_stat(pid_t tid, char *state, uint64_t *start)
     const char *after_name = strrchr(text, ')');
     unsigned long long ticks;
     if (!after_name ||
-        sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               state, &ticks) != 2)
+        sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
+               &line->state, &line->threads, &ticks) != 3)
         return false;
-    *start = ticks;
+    line->start = ticks;
     return true;
 }
 
@@ -161,6 +168,7 @@ static uint64_t hash_start(uint64_t start)
 /* What this thread knows of itself. Forgotten in a forked child: by the handler after fork(), and by
  * `*alive`, a word in a page that the kernel wipes in every child, after _Fork() and clone() too. */
 static _Thread_local uint64_t self;
+static _Thread_local uint64_t self_process;
 static _Thread_local int32_t self_pid;
 static _Thread_local uint64_t self_namespace;
 static _Thread_local uint64_t nobody;
@@ -187,21 +195,26 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, forget_self);
 }
 
+static uint64_t identity_of(pid_t tid)
+{
+    struct stat_line line;
+    uint64_t hash = proc_is_ours() && read_stat(tid, &line) ? hash_start(line.start) : 0;
+    return hash << TID_BITS | ((uint64_t)tid & TID_MASK);
+}
+
 static uint64_t learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    int kept = errno;
-    pid_t tid = (pid_t)syscall(SYS_gettid);
-    char state;
-    uint64_t start, hash = 0;
-    if (proc_is_ours() && read_stat(tid, &state, &start))
-        hash = hash_start(start);
+    int kept = errno, cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     nobody = 0;
+    self_process = 0;
     self_pid = getpid();
     self_namespace = pipc_pid_namespace();
-    self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
+    self = identity_of((pid_t)syscall(SYS_gettid));
     atomic_store_explicit(alive, 1, memory_order_relaxed);
+    pthread_setcancelstate(cancel_state, NULL);
     errno = kept;
     return self;
 }
@@ -214,6 +227,14 @@ static bool knows_self(void)
 uint64_t pipc_self(void)
 {
     return knows_self() ? self : learn_self();
+}
+
+uint64_t pipc_self_process(void)
+{
+    int32_t pid = pipc_self_pid();
+    if (!self_process)
+        self_process = identity_of((pid_t)pid);
+    return self_process;
 }
 
 uint64_t pipc_self_namespace(void)
@@ -238,42 +259,65 @@ int32_t pipc_self_pid(void)
     return self_pid;
 }
 
-static bool gone(char state)
+/* Reading /proc opens files, which would be a cancellation point. */
+static bool read_stat_whole(pid_t tid, struct stat_line *line)
 {
-    return state == 'Z' || state == 'X' || state == 'x';
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    bool read = proc_is_ours() && read_stat(tid, line);
+    pthread_setcancelstate(cancel_state, NULL);
+    return read;
 }
 
-bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+static bool is_zombie(const struct stat_line *line)
+{
+    return line->state == 'Z' || line->state == 'X' || line->state == 'x';
+}
+
+/* A first thread that ended before the others is a zombie too. */
+static bool is_zombie_process(const struct stat_line *line)
+{
+    return is_zombie(line) && line->threads <= 1;
+}
+
+/* Is what stands behind an identity dead? */
+static bool identity_is_dead(uint64_t identity, uint64_t pid_namespace, bool (*dead)(const struct stat_line *line))
 {
     pid_t tid = (pid_t)(identity & TID_MASK);
     uint64_t mine = pipc_self_namespace(), hash = identity >> TID_BITS & HASH_MASK;
+    struct stat_line line;
     if (tid <= 0 || !mine || mine != pid_namespace)
         return false;
     if (kill(tid, 0) != 0 && errno == ESRCH)
         return true;
-    char state;
-    uint64_t start;
-    if (!proc_is_ours() || !read_stat(tid, &state, &start))
-        return false;
-    return gone(state) || (hash && hash_start(start) != hash);
+    return read_stat_whole(tid, &line) && (dead(&line) || (hash && hash_start(line.start) != hash));
+}
+
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return identity_is_dead(identity, pid_namespace, is_zombie);
+}
+
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return identity_is_dead(identity, pid_namespace, is_zombie_process);
 }
 
 bool pipc_is_dead_process(int32_t pid, int64_t began_before)
 {
+    struct stat_line line;
     if (pid <= 0)
         return false;
     if (kill(pid, 0) != 0 && errno == ESRCH)
         return true;
-    char state;
-    uint64_t start;
-    if (!proc_is_ours() || !read_stat(pid, &state, &start))
+    if (!read_stat_whole(pid, &line))
         return false;
     struct timespec real, boot;
     clock_gettime(CLOCK_REALTIME, &real);
     clock_gettime(CLOCK_BOOTTIME, &boot);
-    int64_t began = PIPC_SECONDS(start / (uint64_t)sysconf(_SC_CLK_TCK)) + PIPC_SECONDS(real.tv_sec - boot.tv_sec);
+    int64_t began = PIPC_SECONDS(line.start / (uint64_t)sysconf(_SC_CLK_TCK)) + PIPC_SECONDS(real.tv_sec - boot.tv_sec);
     /* Two seconds of doubt: ticks, whole seconds, a clock that was set a little. */
-    return gone(state) || began > began_before + PIPC_SECONDS(2);
+    return is_zombie_process(&line) || began > began_before + PIPC_SECONDS(2);
 }
 
 /* ---- advice for mappings ---- */

@@ -56,16 +56,6 @@ static void set_defaults(pipc_queue_options *options)
         options->mode = PIPC_DEFAULT_MODE;
 }
 
-/* Who may receive or send may write the control pages: all three digits that are not 0 become 6. */
-static uint32_t control_mode(uint32_t mode)
-{
-    uint32_t wide = 0;
-    for (uint32_t class = 0; class < 9; class += 3)
-        if (mode >> class & 6)
-            wide |= 6u << class;
-    return wide;
-}
-
 /* ---- making and opening ---- */
 
 static uint32_t kernel_ask(uint64_t max_size)
@@ -175,7 +165,7 @@ static int open_queue(struct pipc_queue *queue, const char *name, uint32_t flags
         .kind = PIPC_KIND_QUEUE,
         .name = name,
         .flags = (flags & (PIPC_CREATE | PIPC_EXCLUSIVE)) | PIPC_READ | PIPC_WRITE,
-        .mode = control_mode(mode),
+        .mode = pipc_control_mode(mode),
         .asked_mode = mode,
         .deadline = pipc_now() + PIPC_BUILDER_PATIENCE,
     };

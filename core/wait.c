@@ -40,7 +40,7 @@ int pipc_patience_check(struct pipc_patience *patience)
 {
     struct pipc_interrupts *interrupts = patience->interrupts;
     if (patience->object && !pipc_object_is_ready(patience->object))
-        return pipc_fail(PIPC_E_REMOVED, "the queue was removed; close the handle");
+        return pipc_fail(PIPC_E_REMOVED, "the object was removed; close the handle");
     if (interrupts) {
         bool hit = atomic_load(&interrupts->count) != patience->interrupts_seen;
         if (atomic_load(&interrupts->pending) && atomic_exchange(&interrupts->pending, 0))
@@ -90,6 +90,16 @@ static bool spin(struct pipc_word *word, uint32_t announced)
 {
     for (int left = spins(); left > 0; left--) {
         if (!unchanged(word, announced))
+            return true;
+        relax();
+    }
+    return false;
+}
+
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument)
+{
+    for (int left = spins(); left > 0; left--) {
+        if (changed(argument))
             return true;
         relax();
     }

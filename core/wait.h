@@ -54,6 +54,9 @@ struct pipc_word {
 
 #define PIPC_SLICE PIPC_MS(40) /* how late a lost wake-up can make a waiter */
 
+/* Asks again and again, for some microseconds, whether `changed`; not at all where there is one processor only. */
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument);
+
 uint32_t pipc_word_announce(struct pipc_word *word);
 
 /* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.

@@ -8,8 +8,8 @@
 
 const char *word_of_kind(uint32_t kind)
 {
-    static const char *const words[] = {"?", "queue", "shm"};
-    return words[kind <= PIPC_KIND_SHM ? kind : 0];
+    static const char *const words[] = {"?", "queue", "shm", "channel"};
+    return words[kind <= PIPC_KIND_CHANNEL ? kind : 0];
 }
 
 const char *word_of_state(uint32_t state)

@@ -5,6 +5,7 @@
 #define PIPC_PIPC_H
 
 #include "base.h"
+#include "channel.h"
 #include "error.h"
 #include "event.h"
 #include "library.h"

@@ -1,0 +1,389 @@
+/* Receiving from a channel: look at the records from the reader's position on, then move the position. Whoever dies
+ * between the two leaves them to the next. The reader's lock is held from the first look to the release. Modelled in
+ * tests/models/channel.pml. */
+#include <string.h>
+
+#include "core/call.h"
+#include "core/channel.h"
+
+#define AGAIN      (-2)  /* not done, and nothing to wait for: look at the clock, then again */
+#define MOST_STEPS 4096u /* over records that will never be whole, before that */
+
+/* One receive or peek under way. */
+struct look {
+    struct pipc_channel *channel;
+    struct pipc_reader *reader;
+    pipc_record *records;
+    uint32_t most;  /* records to show */
+    uint32_t count; /* shown */
+    bool copy;
+    bool freed;                   /* the position moved */
+    struct pipc_cursor from, end; /* what was shown */
+};
+
+/* ---- one record ---- */
+
+/* DELIVER_LATEST: is what was read from this position on still there? Asked after reading. */
+static bool still_there(const struct pipc_channel *channel, uint64_t position)
+{
+    if (channel->delivery != PIPC_DELIVER_LATEST)
+        return true;
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&channel->control->writer.oldest, memory_order_relaxed) <= position;
+}
+
+static uint32_t number_at(const struct pipc_channel *channel, uint64_t position)
+{
+    return ((const volatile struct pipc_record_head *)pipc_ring_at(&channel->ring, position))->number;
+}
+
+/* The cursor behind the record where it stands. What will never be whole is not missed if it was met in its turn. */
+static struct pipc_cursor behind(const struct pipc_channel *channel, const struct pipc_cursor *cursor, uint64_t word)
+{
+    struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number};
+    uint32_t number = number_at(channel, cursor->at);
+    if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (word == PIPC_RECORD_GIVEN_UP && number == cursor->number))
+        next.number = number + 1;
+    return next;
+}
+
+static int copy_out(const struct pipc_channel *channel, pipc_record *record, uint64_t position, uint64_t size)
+{
+    uint64_t room = record->size, bytes = size < room ? size : room;
+    if (size > room && !(record->flags & PIPC_TRUNCATE)) {
+        record->size = size;
+        return pipc_fail(PIPC_E_TOO_SMALL, "the record has %llu bytes, the buffer %llu; the record stays",
+                         (unsigned long long)size, (unsigned long long)room);
+    }
+    if (bytes)
+        memcpy(record->data, pipc_ring_body(&channel->ring, position), bytes);
+    record->size = size;
+    return 0;
+}
+
+static int show(const struct look *look, const struct pipc_cursor *cursor, uint64_t word)
+{
+    const struct pipc_channel *channel = look->channel;
+    pipc_record *record = &look->records[look->count];
+    uint64_t size = pipc_ring_body_size(&channel->ring, cursor->at, word);
+    record->position = cursor->at;
+    record->marks = cursor->at < look->reader->again ? PIPC_REDELIVERED : 0;
+    record->missed = channel->delivery == PIPC_DELIVER_LATEST ? number_at(channel, cursor->at) - cursor->number : 0;
+    if (look->copy)
+        return copy_out(channel, record, cursor->at, size);
+    record->data = pipc_ring_body(&channel->ring, cursor->at);
+    record->size = size;
+    return 0;
+}
+
+/* Moves over what will never be whole. 0 and the word of a whole record; PIPC_E_EMPTY; or AGAIN. */
+static int seek(const struct look *look, struct pipc_cursor *cursor, uint64_t *word)
+{
+    const struct pipc_ring *ring = &look->channel->ring;
+    for (uint32_t steps = 0; steps < MOST_STEPS; steps++) {
+        *word = pipc_ring_word(ring, cursor->at);
+        switch (pipc_record_state(*word)) {
+        case PIPC_RECORD_WHOLE:
+            return 0;
+        case PIPC_RECORD_EMPTY:
+            return PIPC_E_EMPTY;
+        case PIPC_RECORD_RESERVED:
+            if (!pipc_channel_skip_dead(look->channel, cursor->at, &look->reader->judged_at))
+                return PIPC_E_EMPTY;
+            break;
+        default:
+            *cursor = behind(look->channel, cursor, *word);
+        }
+    }
+    return AGAIN;
+}
+
+/* ---- under the lock ---- */
+
+static void move(struct look *look, const struct pipc_cursor *to)
+{
+    struct pipc_reader *reader = look->reader;
+    reader->number = to->number;
+    atomic_store_explicit(&reader->position, to->at, memory_order_release);
+    look->freed = true;
+}
+
+/* Where to begin: at the reader's position, or at the oldest record if that one is gone. */
+static struct pipc_cursor start(const struct look *look)
+{
+    const struct pipc_channel *channel = look->channel;
+    struct pipc_cursor cursor = {atomic_load_explicit(&look->reader->position, memory_order_relaxed),
+                                 look->reader->number};
+    if (channel->delivery != PIPC_DELIVER_LATEST)
+        return cursor;
+    uint64_t oldest = atomic_load_explicit(&channel->control->writer.oldest, memory_order_acquire);
+    if (cursor.at < oldest)
+        cursor.at = oldest;
+    return cursor;
+}
+
+static void about_to_show(struct look *look, uint64_t up_to)
+{
+    if (look->reader->shown < up_to)
+        look->reader->shown = up_to;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Shows as many records as there are and as are wanted. */
+static int gather(struct look *look)
+{
+    struct pipc_cursor cursor = start(look);
+    uint64_t word;
+    int error = 0;
+    look->from = cursor;
+    while (look->count < look->most && (error = seek(look, &cursor, &word)) == 0) {
+        struct pipc_cursor next = behind(look->channel, &cursor, word);
+        if (look->count == 0)
+            look->from = cursor;
+        about_to_show(look, next.at);
+        PIPC_POINT("channel: about to show a record");
+        error = show(look, &cursor, word);
+        if (!still_there(look->channel, cursor.at))
+            return look->count ? 0 : AGAIN;
+        if (error)
+            return error;
+        cursor = look->end = next;
+        look->count++;
+    }
+    if (look->count)
+        return 0;
+    if (error && cursor.at != look->from.at && still_there(look->channel, look->from.at))
+        move(look, &cursor); /* nothing but what will never be whole lay there */
+    return error;
+}
+
+static void take(struct look *look, const struct pipc_cursor *to, uint32_t count)
+{
+    struct pipc_reader *reader = look->reader;
+    PIPC_POINT("channel: shown, not taken");
+    move(look, to);
+    PIPC_POINT("channel: taken, not counted");
+    atomic_store_explicit(&reader->received, atomic_load_explicit(&reader->received, memory_order_relaxed) + count,
+                          memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t more)
+{
+    if (more)
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                              memory_order_relaxed);
+}
+
+/* Counts what was shown, after it was. */
+static void count_marks(const struct look *look)
+{
+    uint64_t again = 0, missed = 0;
+    for (uint32_t i = 0; i < look->count; i++) {
+        again += look->records[i].marks & PIPC_REDELIVERED;
+        missed += look->records[i].missed;
+    }
+    add(&look->reader->redelivered, again);
+    add(&look->reader->missed, missed);
+}
+
+static void keep_peek(struct look *look)
+{
+    struct pipc_channel *channel = look->channel;
+    channel->shown_by = look->reader;
+    channel->shown = look->count;
+    channel->shown_from = look->from.at;
+    channel->shown_end = look->end;
+    atomic_store_explicit(&channel->consumer, pipc_channel_self(channel), memory_order_relaxed);
+}
+
+static void unlock_reader(struct look *look)
+{
+    pipc_channel_unlock(look->channel, &look->reader->lock);
+    PIPC_POINT("channel: read, nobody woken");
+    if (look->freed)
+        pipc_word_bump(&look->channel->control->room, 1);
+}
+
+static int look_once(struct look *look, struct pipc_patience *patience)
+{
+    bool died;
+    int error = pipc_channel_reader_of(look->channel, &look->reader);
+    if (!error)
+        error = pipc_channel_lock(look->channel, &look->reader->lock, patience, &died);
+    if (error)
+        return error;
+    if (died && look->reader->again < look->reader->shown)
+        look->reader->again = look->reader->shown;
+    look->count = 0;
+    look->freed = false;
+    error = gather(look);
+    if (!error)
+        count_marks(look);
+    if (!error && !look->copy) {
+        keep_peek(look);
+        return 0;
+    }
+    if (!error)
+        take(look, &look->end, 1);
+    unlock_reader(look);
+    return error;
+}
+
+/* ---- with patience ---- */
+
+static bool something_to_read(void *argument)
+{
+    const struct look *look = argument;
+    struct pipc_cursor at = start(look);
+    return pipc_ring_word(&look->channel->ring, at.at) != PIPC_RECORD_EMPTY;
+}
+
+/* Looks a while without the lock, and without telling the producers that somebody waits. */
+static int watch(struct look *look)
+{
+    int error = pipc_channel_reader_of(look->channel, &look->reader);
+    if (!error && !look->channel->no_spin)
+        pipc_spin_until(something_to_read, look);
+    return error;
+}
+
+static int out_of_time(struct pipc_patience *patience, int64_t *began)
+{
+    int64_t now = pipc_now();
+    if (!*began)
+        *began = now;
+    if (!patience->nowait)
+        return pipc_patience_check(patience);
+    return now - *began < PIPC_LOCK_PATIENCE ? 0
+                                             : pipc_fail(PIPC_E_BUSY, "the channel holds nothing but given-up records");
+}
+
+static int look_again_and_again(struct look *look, struct pipc_patience *patience)
+{
+    int64_t began = 0;
+    int error;
+    while ((error = look_once(look, patience)) == AGAIN)
+        if ((error = out_of_time(patience, &began)))
+            return error;
+    return error;
+}
+
+/* Who slept passes the wake-up on: there may be more records, and more readers. */
+static int patiently(struct look *look, struct pipc_patience *patience)
+{
+    struct pipc_channel *channel = look->channel;
+    struct pipc_word *items = &channel->control->items;
+    bool slept = false;
+    int error = patience->nowait ? 0 : watch(look);
+    if (!error)
+        error = look_again_and_again(look, patience);
+    while (error == PIPC_E_EMPTY) {
+        if (patience->nowait)
+            return pipc_channel_verdict(channel, pipc_fail(PIPC_E_EMPTY, "the channel holds no whole record"));
+        uint32_t announced = pipc_word_announce(items);
+        if ((error = look_again_and_again(look, patience)) == PIPC_E_EMPTY) {
+            slept = true;
+            int ended = pipc_word_sleep(items, announced, patience);
+            error = ended ? ended : error;
+        }
+    }
+    if (slept && channel->delivery == PIPC_DELIVER_ONCE)
+        pipc_word_bump(items, 1);
+    return pipc_channel_verdict(channel, error);
+}
+
+/* ---- the calls ---- */
+
+static int begin(struct pipc_channel *channel, const pipc_record *records, uint32_t allowed, int64_t timeout,
+                 struct pipc_patience *patience)
+{
+    if (!channel || !records)
+        return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "record" : "channel");
+    if (records->flags & ~allowed)
+        return pipc_fail(PIPC_E_INVALID, "unknown record flags 0x%x", records->flags);
+    int error = pipc_channel_begin(channel, patience, records->flags, timeout);
+    return error ? error : pipc_channel_check(channel, PIPC_RECEIVE);
+}
+
+int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
+{
+    struct pipc_patience patience;
+    pipc_calling(__func__, channel ? channel->object->name : NULL);
+    int error = begin(channel, record, PIPC_RESTART | PIPC_TRUNCATE, timeout, &patience);
+    if (!error && record->size && !record->data)
+        error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
+    if (error)
+        return error;
+    struct look look = {.channel = channel, .records = record, .most = 1, .copy = true};
+    return patiently(&look, &patience);
+}
+
+int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *count, int64_t timeout)
+{
+    struct pipc_patience patience;
+    pipc_calling(__func__, channel ? channel->object->name : NULL);
+    if (!count || !*count)
+        return pipc_fail(PIPC_E_INVALID, "there is no room for a record");
+    int error = begin(channel, records, PIPC_RESTART, timeout, &patience);
+    if (error)
+        return error;
+    struct look look = {.channel = channel, .records = records, .most = *count};
+    error = patiently(&look, &patience);
+    if (!error)
+        *count = look.count;
+    return error;
+}
+
+/* The cursor behind the first `count` of the records shown. */
+static struct pipc_cursor end_of(const struct pipc_channel *channel, uint32_t count)
+{
+    struct pipc_cursor cursor = {channel->shown_from, channel->shown_by->number};
+    while (count > 0 && cursor.at < channel->shown_end.at) {
+        uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
+        count -= pipc_record_state(word) == PIPC_RECORD_WHOLE;
+        cursor = behind(channel, &cursor, word);
+    }
+    return cursor;
+}
+
+static bool is_consumer(const struct pipc_channel *channel)
+{
+    uint64_t consumer = atomic_load_explicit(&channel->consumer, memory_order_relaxed);
+    return consumer && consumer == pipc_channel_self(channel);
+}
+
+static int release(struct pipc_channel *channel, uint32_t count)
+{
+    struct look look = {.channel = channel, .reader = channel->shown_by};
+    struct pipc_cursor to = count == channel->shown ? channel->shown_end : end_of(channel, count);
+    int error = 0;
+    if (count > 0 && !still_there(channel, channel->shown_from)) {
+        to = channel->shown_end;
+        error = pipc_fail(PIPC_E_OVERRUN, "producers have overwritten what was read in place; read faster, or make the "
+                                          "ring larger");
+    }
+    if (count > 0)
+        take(&look, &to, count);
+    atomic_store_explicit(&channel->consumer, 0, memory_order_relaxed);
+    unlock_reader(&look);
+    return error;
+}
+
+int pipc_channel_release(pipc_channel *channel, uint32_t count)
+{
+    pipc_calling(__func__, channel ? channel->object->name : NULL);
+    if (!channel)
+        return pipc_fail(PIPC_E_INVALID, "the channel is NULL");
+    if (!is_consumer(channel))
+        return pipc_fail(PIPC_E_INVALID, "this thread has peeked at nothing");
+    if (count > channel->shown)
+        return pipc_fail(PIPC_E_INVALID, "%u records were shown, %u shall be released", channel->shown, count);
+    int error = release(channel, count);
+    return error ? error : pipc_channel_check(channel, 0);
+}
+
+void pipc_channel_drop_peek(struct pipc_channel *channel)
+{
+    if (is_consumer(channel))
+        release(channel, 0);
+}
