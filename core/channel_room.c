@@ -1,0 +1,79 @@
+/* The producers' lock and what a dead owner left, room for records, and waking those who wait. Modelled in
+ * tests/models/channel.pml. */
+#include "core/channel_writer.h"
+
+/* ---- room ---- */
+
+/* DELIVER_LATEST: gives up the oldest records. The reader's side looks at `oldest` after it has copied. */
+static bool overwrite(struct pipc_channel *channel, uint64_t need)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    uint64_t oldest = atomic_load_explicit(&writer->oldest, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&writer->head, memory_order_relaxed);
+    bool enough;
+    while (!(enough = need - oldest <= channel->ring.size) && head - oldest <= channel->ring.size && oldest != head) {
+        enum pipc_record_state state = pipc_record_state(pipc_ring_word(&channel->ring, oldest));
+        if (state == PIPC_RECORD_RESERVED && !pipc_channel_skip_dead(channel, oldest, &writer->judged_at))
+            break;
+        oldest += pipc_ring_span(&channel->ring, oldest);
+    }
+    if (head - oldest > channel->ring.size) /* somebody scribbled */
+        oldest = head;
+    atomic_store_explicit(&writer->oldest, oldest, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    writer->limit = oldest + channel->ring.size;
+    return enough;
+}
+
+bool pipc_channel_find_room(struct pipc_channel *channel, uint64_t need)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    if (channel->delivery == PIPC_DELIVER_LATEST)
+        return overwrite(channel, need);
+    do {
+        uint64_t slowest = pipc_channel_slowest(channel);
+        if (slowest == UINT64_MAX) /* nobody listens */
+            slowest = atomic_load_explicit(&writer->head, memory_order_relaxed);
+        writer->limit = slowest + channel->ring.size;
+        if (need <= writer->limit)
+            return true;
+    } while (channel->delivery == PIPC_DELIVER_ALL &&
+             pipc_channel_bury_readers(channel, writer->limit - channel->ring.size));
+    return false;
+}
+
+/* ---- the lock ---- */
+
+/* The dead may have shown records without moving the head behind them. */
+static void repair(struct pipc_channel *channel)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    uint64_t head = atomic_load(&writer->head), most = head + channel->ring.size;
+    uint32_t records = 0;
+    for (uint64_t word; head < most && (word = pipc_ring_word(&channel->ring, head)) != PIPC_RECORD_EMPTY;) {
+        records += word != PIPC_RECORD_FILLER;
+        head += pipc_ring_span(&channel->ring, head);
+    }
+    PIPC_POINT("channel: producers' repair begun");
+    if (writer->reserving > records)
+        atomic_fetch_add(&writer->skipped, writer->reserving - records);
+    writer->reserving = 0;
+    pipc_writer_advance(writer, head, records);
+}
+
+int pipc_channel_lock_writer(struct pipc_channel *channel, struct pipc_patience *patience)
+{
+    bool died;
+    int error = pipc_channel_lock(channel, &channel->control->writer.lock, patience, &died);
+    if (!error && died)
+        repair(channel);
+    return error;
+}
+
+/* A record that is settled no longer holds up those who would overwrite it. */
+void pipc_channel_wake_others(struct pipc_channel *channel)
+{
+    pipc_word_bump(&channel->control->items, channel->delivery == PIPC_DELIVER_ONCE ? 1 : INT32_MAX);
+    if (channel->many && channel->delivery == PIPC_DELIVER_LATEST)
+        pipc_word_bump(&channel->control->room, 1);
+}
