@@ -30,8 +30,8 @@ struct pipc_reader {
     _Atomic uint64_t received; /* statistics */
     _Atomic uint64_t redelivered;
     _Atomic uint64_t missed;
-    uint32_t number; /* of the next record, to tell how many were missed */
-    uint32_t spare;
+    uint32_t number; /* of the next record, to tell how many were missed, and how many are left */
+    uint32_t passed; /* records given up that this reader has passed by */
     /* A subscriber: [identity of the process 50 | generation 13 | active 1], 0 = nobody. */
     _Atomic uint64_t owner;
 };
@@ -68,6 +68,7 @@ _Static_assert(sizeof(struct pipc_reader) <= PIPC_LINE, "a reader has a line pai
 struct pipc_cursor {
     uint64_t at;
     uint32_t number;
+    uint32_t passed; /* given up, met before */
 };
 
 /* A subscriber's reader, and whose it is. The handle keeps them all until it is closed. */

@@ -40,10 +40,12 @@ static uint32_t number_at(const struct pipc_channel *channel, uint64_t position)
 /* The cursor behind the record where it stands. What will never be whole is not missed if it was met in its turn. */
 static struct pipc_cursor behind(const struct pipc_channel *channel, const struct pipc_cursor *cursor, uint64_t word)
 {
-    struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number};
+    struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number, cursor->passed};
     uint32_t number = number_at(channel, cursor->at);
-    if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (word == PIPC_RECORD_GIVEN_UP && number == cursor->number))
+    bool given_up = word == PIPC_RECORD_GIVEN_UP;
+    if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (given_up && number == cursor->number))
         next.number = number + 1;
+    next.passed += given_up;
     return next;
 }
 
@@ -104,6 +106,7 @@ static void move(struct look *look, const struct pipc_cursor *to)
 {
     struct pipc_reader *reader = look->reader;
     reader->number = to->number;
+    reader->passed = to->passed;
     atomic_store_explicit(&reader->position, to->at, memory_order_release);
     look->freed = true;
 }
@@ -113,7 +116,7 @@ static struct pipc_cursor start(const struct look *look)
 {
     const struct pipc_channel *channel = look->channel;
     struct pipc_cursor cursor = {atomic_load_explicit(&look->reader->position, memory_order_relaxed),
-                                 look->reader->number};
+                                 look->reader->number, look->reader->passed};
     if (channel->delivery != PIPC_DELIVER_LATEST)
         return cursor;
     uint64_t oldest = atomic_load_explicit(&channel->control->writer.oldest, memory_order_acquire);
@@ -337,7 +340,7 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
 /* The cursor behind the first `count` of the records shown. */
 static struct pipc_cursor end_of(const struct pipc_channel *channel, uint32_t count)
 {
-    struct pipc_cursor cursor = {channel->shown_from, channel->shown_by->number};
+    struct pipc_cursor cursor = {channel->shown_from, channel->shown_by->number, channel->shown_by->passed};
     while (count > 0 && cursor.at < channel->shown_end.at) {
         uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
         count -= pipc_record_state(word) == PIPC_RECORD_WHOLE;
