@@ -46,7 +46,7 @@ struct pipc_writer {
     _Atomic uint64_t skipped;   /* reserved by somebody who died */
     _Atomic uint64_t cancelled; /* PRODUCERS_MANY: counted as sent, and then given up */
     _Atomic int64_t judged_at;  /* when who holds the producers up was judged last */
-    uint32_t number;            /* of the next record */
+    uint32_t number;            /* of the next record; `sent` modulo 2^32 */
     uint32_t reserving;         /* PRODUCERS_ONE: the lock's holder has this many reservations */
 };
 

@@ -32,16 +32,11 @@ static bool still_there(const struct pipc_channel *channel, uint64_t position)
     return atomic_load_explicit(&channel->control->writer.oldest, memory_order_relaxed) <= position;
 }
 
-static uint32_t number_at(const struct pipc_channel *channel, uint64_t position)
-{
-    return ((const volatile struct pipc_record_head *)pipc_ring_at(&channel->ring, position))->number;
-}
-
 /* The cursor behind the record where it stands. What will never be whole is not missed if it was met in its turn. */
 static struct pipc_cursor behind(const struct pipc_channel *channel, const struct pipc_cursor *cursor, uint64_t word)
 {
     struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number, cursor->passed};
-    uint32_t number = number_at(channel, cursor->at);
+    uint32_t number = pipc_ring_number(&channel->ring, cursor->at);
     bool given_up = word == PIPC_RECORD_GIVEN_UP;
     if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (given_up && number == cursor->number))
         next.number = number + 1;
@@ -70,7 +65,8 @@ static int show(const struct look *look, const struct pipc_cursor *cursor, uint6
     uint64_t size = pipc_ring_body_size(&channel->ring, cursor->at, word);
     record->position = cursor->at;
     record->marks = cursor->at < look->reader->again ? PIPC_REDELIVERED : 0;
-    record->missed = channel->delivery == PIPC_DELIVER_LATEST ? number_at(channel, cursor->at) - cursor->number : 0;
+    record->missed =
+        channel->delivery == PIPC_DELIVER_LATEST ? pipc_ring_number(&channel->ring, cursor->at) - cursor->number : 0;
     if (look->copy)
         return copy_out(channel, record, cursor->at, size);
     record->data = pipc_ring_body(&channel->ring, cursor->at);
