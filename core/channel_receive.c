@@ -16,8 +16,11 @@ struct look {
     pipc_record *records;
     uint32_t most;  /* records to show */
     uint32_t count; /* shown */
+    uint64_t room;  /* in the caller's buffer; the record's size is written over */
+    uint32_t steps; /* left in this go, over what will never be whole */
     bool copy;
-    bool freed;                   /* the position moved */
+    bool freed; /* the position moved */
+    struct pipc_judge judge;
     struct pipc_cursor from, end; /* what was shown */
 };
 
@@ -44,16 +47,16 @@ static struct pipc_cursor behind(const struct pipc_channel *channel, const struc
     return next;
 }
 
-static int copy_out(const struct pipc_channel *channel, pipc_record *record, uint64_t position, uint64_t size)
+static int copy_out(const struct look *look, pipc_record *record, uint64_t position, uint64_t size)
 {
-    uint64_t room = record->size, bytes = size < room ? size : room;
+    uint64_t room = look->room, bytes = size < room ? size : room;
     if (size > room && !(record->flags & PIPC_TRUNCATE)) {
         record->size = size;
         return pipc_fail(PIPC_E_TOO_SMALL, "the record has %llu bytes, the buffer %llu; the record stays",
                          (unsigned long long)size, (unsigned long long)room);
     }
     if (bytes)
-        memcpy(record->data, pipc_ring_body(&channel->ring, position), bytes);
+        memcpy(record->data, pipc_ring_body(&look->channel->ring, position), bytes);
     record->size = size;
     return 0;
 }
@@ -68,30 +71,32 @@ static int show(const struct look *look, const struct pipc_cursor *cursor, uint6
     record->missed =
         channel->delivery == PIPC_DELIVER_LATEST ? pipc_ring_number(&channel->ring, cursor->at) - cursor->number : 0;
     if (look->copy)
-        return copy_out(channel, record, cursor->at, size);
+        return copy_out(look, record, cursor->at, size);
     record->data = pipc_ring_body(&channel->ring, cursor->at);
     record->size = size;
     return 0;
 }
 
-/* Moves over what will never be whole. 0 and the word of a whole record; PIPC_E_EMPTY; or AGAIN. */
-static int seek(const struct look *look, struct pipc_cursor *cursor, uint64_t *word)
+/* Moves over what will never be whole. 0 and the word of a whole record; PIPC_E_EMPTY; or AGAIN. What stands behind
+ * a record that has been overwritten is no head, and must not be believed, judged or given up: as long as the first
+ * one is there, they all are. */
+static int seek(struct look *look, struct pipc_cursor *cursor, uint64_t *word)
 {
     const struct pipc_ring *ring = &look->channel->ring;
-    for (uint32_t steps = 0; steps < MOST_STEPS; steps++) {
+    uint64_t first = cursor->at;
+    for (; look->steps > 0; look->steps--) {
         *word = pipc_ring_word(ring, cursor->at);
-        switch (pipc_record_state(*word)) {
-        case PIPC_RECORD_WHOLE:
-            return 0;
-        case PIPC_RECORD_EMPTY:
+        enum pipc_record_state state = pipc_record_state(*word);
+        if (state == PIPC_RECORD_WHOLE)
+            return 0; /* who shows it asks whether the first is still there */
+        if (state != PIPC_RECORD_VOID && !still_there(look->channel, first))
+            return AGAIN;
+        if (state == PIPC_RECORD_EMPTY)
             return PIPC_E_EMPTY;
-        case PIPC_RECORD_RESERVED:
-            if (!pipc_channel_skip_dead(look->channel, cursor->at, &look->reader->judged_at))
-                return PIPC_E_EMPTY;
-            break;
-        default:
+        if (state == PIPC_RECORD_VOID)
             *cursor = behind(look->channel, cursor, *word);
-        }
+        else if (!pipc_channel_skip_dead(look->channel, cursor->at, *word, &look->judge))
+            return look->judge.left > 0 ? PIPC_E_EMPTY : AGAIN;
     }
     return AGAIN;
 }
@@ -135,15 +140,23 @@ static int gather(struct look *look)
     uint64_t word;
     int error = 0;
     look->from = cursor;
-    while (look->count < look->most && (error = seek(look, &cursor, &word)) == 0) {
+    look->steps = MOST_STEPS;
+    look->judge = (struct pipc_judge){&look->reader->judged_at, PIPC_JUDGEMENTS};
+    while (look->count < look->most && cursor.at - look->from.at < look->channel->ring.size) {
+        uint64_t first = cursor.at;
+        if ((error = seek(look, &cursor, &word)))
+            break;
         struct pipc_cursor next = behind(look->channel, &cursor, word);
         if (look->count == 0)
             look->from = cursor;
         about_to_show(look, next.at);
         PIPC_POINT("channel: about to show a record");
         error = show(look, &cursor, word);
-        if (!still_there(look->channel, cursor.at))
+        if (!still_there(look->channel, first)) {
+            if (look->copy)
+                look->records->size = look->room;
             return look->count ? 0 : AGAIN;
+        }
         if (error)
             return error;
         cursor = look->end = next;
@@ -313,7 +326,7 @@ int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t tim
         error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
     if (error)
         return error;
-    struct look look = {.channel = channel, .records = record, .most = 1, .copy = true};
+    struct look look = {.channel = channel, .records = record, .most = 1, .room = record->size, .copy = true};
     return patiently(&look, &patience);
 }
 

@@ -10,10 +10,11 @@ static bool overwrite(struct pipc_channel *channel, uint64_t need)
     struct pipc_writer *writer = &channel->control->writer;
     uint64_t oldest = atomic_load_explicit(&writer->oldest, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&writer->head, memory_order_relaxed);
+    struct pipc_judge judge = {&writer->judged_at, PIPC_JUDGEMENTS};
     bool enough;
     while (!(enough = need - oldest <= channel->ring.size) && head - oldest <= channel->ring.size && oldest != head) {
-        enum pipc_record_state state = pipc_record_state(pipc_ring_word(&channel->ring, oldest));
-        if (state == PIPC_RECORD_RESERVED && !pipc_channel_skip_dead(channel, oldest, &writer->judged_at))
+        uint64_t word = pipc_ring_word(&channel->ring, oldest);
+        if (pipc_record_state(word) == PIPC_RECORD_RESERVED && !pipc_channel_skip_dead(channel, oldest, word, &judge))
             break;
         oldest += pipc_ring_span(&channel->ring, oldest);
     }
@@ -37,8 +38,7 @@ bool pipc_channel_find_room(struct pipc_channel *channel, uint64_t need)
         writer->limit = slowest + channel->ring.size;
         if (need <= writer->limit)
             return true;
-    } while (channel->delivery == PIPC_DELIVER_ALL &&
-             pipc_channel_bury_readers(channel, writer->limit - channel->ring.size));
+    } while (channel->delivery == PIPC_DELIVER_ALL && pipc_channel_bury_readers(channel, need - channel->ring.size));
     return false;
 }
 
