@@ -85,6 +85,7 @@ static int seek(struct look *look, struct pipc_cursor *cursor, uint64_t *word)
     const struct pipc_ring *ring = &look->channel->ring;
     uint64_t first = cursor->at;
     for (; look->steps > 0; look->steps--) {
+        PIPC_POINT("channel: about to look at a head");
         *word = pipc_ring_word(ring, cursor->at);
         enum pipc_record_state state = pipc_record_state(*word);
         if (state == PIPC_RECORD_WHOLE)

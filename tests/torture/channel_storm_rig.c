@@ -353,6 +353,15 @@ static bool is_near(uint64_t value, uint64_t wanted, uint64_t doubt)
     return value + doubt >= wanted && value <= wanted + doubt;
 }
 
+/* Seen and missed are what was sent. Given up by many producers, and overwritten before the reader came there, it
+ * counts as missed. */
+static void check_told(const struct storm *storm, const pipc_channel_info *info, const struct tally_verdict *verdict)
+{
+    uint64_t told = verdict->witness_seen + verdict->witness_missed, doubt = storm->tally->producers_died / 10;
+    uint64_t given_up = storm->weather->producers == PIPC_PRODUCERS_MANY ? verdict->refused + info->skipped : 0;
+    CHECK(told + doubt >= info->sent && told <= info->sent + given_up + doubt);
+}
+
 /* Statistics are right, up to what a death in the middle of counting leaves. */
 static void check_figures(struct storm *storm, const pipc_channel_info *info, const struct tally_verdict *verdict)
 {
@@ -368,9 +377,8 @@ static void check_figures(struct storm *storm, const pipc_channel_info *info, co
         storm->figures.leaks += info->records || info->bytes;
     }
     CHECK(info->skipped <= verdict->begun_only + deaths / 10);
-    uint64_t told = verdict->witness_seen + verdict->witness_missed;
     if (storm->weather->delivery == PIPC_DELIVER_LATEST)
-        CHECK(is_near(info->sent, told, info->skipped + deaths / 10 + atomic_load(&storm->tally->numbers[0]) / 2));
+        check_told(storm, info, verdict);
     storm->skipped += info->skipped;
     storm->missed += info->missed;
 }
@@ -417,8 +425,8 @@ static void storm_of_deaths_over_a_channel_loses_doubles_tears_and_strands_nothi
 {
     struct storm storm = {.tally = test_shared(sizeof *storm.tally), .figures = {.rig = "channel-storm"}};
     struct crew_board *board = crew_board_make();
-    int64_t until = rig_deadline(PIPC_SECONDS(20));
-    uint64_t goal = rig_trials(3200, 200000);
+    int64_t until = rig_deadline(PIPC_SECONDS(10));
+    uint64_t goal = rig_trials(1600, 200000);
     storm.crew = (struct crew){.board = board,
                                .points = CREW_POINTS_OF_QUEUES,
                                .seats = CREW_SEATS,

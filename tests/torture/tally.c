@@ -167,6 +167,7 @@ static void judge_sender(struct court *court, unsigned sender)
         const struct sight *sight = &court->seen[sender][number];
         uint32_t state = atomic_load(&court->tally->records[sender][number].state);
         court->verdict.present += sight->count > 0;
+        court->verdict.refused += state == TALLY_REFUSED;
         court->verdict.begun_only += state == TALLY_BEGUN && sight->count == 0;
         if (state == TALLY_CONFIRMED && sight->count == 0)
             court->verdict.lost++;

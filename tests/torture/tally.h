@@ -67,7 +67,7 @@ struct tally_rules {
 struct tally_verdict {
     uint64_t present, lost, excused, duplicated, unsent, misplaced, torn_batches, miscounted;
     uint64_t begun_only; /* killed producers' records that never came */
-    uint64_t marked;
+    uint64_t marked, refused;
     uint64_t witness_seen, witness_missed;
     int64_t late; /* the longest that a confirmed record stood first and nobody (the witness) took it */
 };
