@@ -12,6 +12,7 @@
 /* One receive or peek under way. */
 struct look {
     struct pipc_channel *channel;
+    uint64_t self;
     struct pipc_reader *reader;
     pipc_record *records;
     uint32_t most;  /* records to show */
@@ -193,27 +194,34 @@ static void keep_peek(struct look *look)
     channel->shown = look->count;
     channel->shown_from = look->from.at;
     channel->shown_end = look->end;
-    atomic_store_explicit(&channel->consumer, pipc_channel_self(channel), memory_order_relaxed);
+    atomic_store_explicit(&channel->consumer, look->self, memory_order_relaxed);
 }
 
 static void unlock_reader(struct look *look)
 {
-    pipc_channel_unlock(look->channel, &look->reader->lock);
+    pipc_channel_unlock(&look->reader->lock, look->self);
     PIPC_POINT("channel: read, nobody woken");
     if (look->freed)
         pipc_word_bump(&look->channel->control->room, 1);
 }
 
+/* What the dead may have seen is marked from now on. */
+static int lock_reader(struct look *look, struct pipc_patience *patience)
+{
+    struct pipc_reader *reader = look->reader;
+    int error = pipc_channel_lock(look->channel, &reader->lock, look->self, patience);
+    if (error != PIPC_LOCK_STOLEN)
+        return error;
+    if (reader->again < reader->shown)
+        reader->again = reader->shown;
+    return 0;
+}
+
 static int look_once(struct look *look, struct pipc_patience *patience)
 {
-    bool died;
-    int error = pipc_channel_reader_of(look->channel, &look->reader);
-    if (!error)
-        error = pipc_channel_lock(look->channel, &look->reader->lock, patience, &died);
+    int error = lock_reader(look, patience);
     if (error)
         return error;
-    if (died && look->reader->again < look->reader->shown)
-        look->reader->again = look->reader->shown;
     look->count = 0;
     look->freed = false;
     error = gather(look);
@@ -239,12 +247,10 @@ static bool something_to_read(void *argument)
 }
 
 /* Looks a while without the lock, and without telling the producers that somebody waits. */
-static int watch(struct look *look)
+static void watch(struct look *look)
 {
-    int error = pipc_channel_reader_of(look->channel, &look->reader);
-    if (!error && !look->channel->no_spin)
+    if (!look->channel->no_spin && !something_to_read(look))
         pipc_spin_until(something_to_read, look);
-    return error;
 }
 
 static int out_of_time(struct pipc_patience *patience, int64_t *began)
@@ -274,7 +280,9 @@ static int patiently(struct look *look, struct pipc_patience *patience)
     struct pipc_channel *channel = look->channel;
     struct pipc_word *items = &channel->control->items;
     bool slept = false;
-    int error = patience->nowait ? 0 : watch(look);
+    int error = pipc_channel_reader_of(channel, &look->reader);
+    if (!error && !patience->nowait)
+        watch(look);
     if (!error)
         error = look_again_and_again(look, patience);
     while (error == PIPC_E_EMPTY) {
@@ -314,7 +322,8 @@ int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t tim
         error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
     if (error)
         return error;
-    struct look look = {.channel = channel, .records = record, .most = 1, .copy = true};
+    struct look look = {
+        .channel = channel, .self = pipc_channel_self(channel), .records = record, .most = 1, .copy = true};
     return patiently(&look, &patience);
 }
 
@@ -327,7 +336,7 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
     int error = begin(channel, records, PIPC_RESTART, timeout, &patience);
     if (error)
         return error;
-    struct look look = {.channel = channel, .records = records, .most = *count};
+    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .records = records, .most = *count};
     error = patiently(&look, &patience);
     if (!error)
         *count = look.count;
@@ -354,7 +363,7 @@ static bool is_consumer(const struct pipc_channel *channel)
 
 static int release(struct pipc_channel *channel, uint32_t count)
 {
-    struct look look = {.channel = channel, .reader = channel->shown_by};
+    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .reader = channel->shown_by};
     struct pipc_cursor to = count == channel->shown ? channel->shown_end : end_of(channel, count);
     int error = 0;
     if (count > 0 && !still_there(channel, channel->shown_from)) {
