@@ -150,6 +150,17 @@ static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lo
     return pipc_lock_try(lock, self) ? 0 : pipc_channel_lock_slowly(channel, lock, self, patience);
 }
 
+/* Takes a lock that is free now; false if it is not. */
+static inline bool pipc_channel_try(struct pipc_lock *lock, uint64_t self)
+{
+    pipc_channel_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (pipc_lock_try(lock, self))
+        return true;
+    pipc_channel_locks--;
+    return false;
+}
+
 static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
 {
     pipc_lock_give(lock, self);

@@ -237,13 +237,36 @@ static int look_once(struct look *look, struct pipc_patience *patience)
     return error;
 }
 
+/* The plain case: nobody else reads, a whole record is next, it fits, and nobody was shown it before. No clock, no
+ * deadline. */
+static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_record *record)
+{
+    struct pipc_reader *reader = pipc_channel_reader(channel, 0);
+    if (channel->delivery != PIPC_DELIVER_ONCE || !pipc_channel_try(&reader->lock, self))
+        return false;
+    struct look look = {.channel = channel, .self = self, .reader = reader, .records = record};
+    struct pipc_cursor cursor = start(&look);
+    uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
+    bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
+                 pipc_ring_body_size(&channel->ring, cursor.at, word) <= record->size;
+    if (plain) {
+        look.end = behind(channel, &cursor, word);
+        look.copy = true;
+        about_to_show(&look, look.end.at);
+        show(&look, &cursor, word);
+        take(&look, &look.end, 1);
+    }
+    unlock_reader(&look);
+    return plain;
+}
+
 /* ---- with patience ---- */
 
 static bool something_to_read(void *argument)
 {
     const struct look *look = argument;
     struct pipc_cursor at = start(look);
-    return pipc_ring_word(&look->channel->ring, at.at) != PIPC_RECORD_EMPTY;
+    return pipc_record_state(pipc_ring_word(&look->channel->ring, at.at)) >= PIPC_RECORD_WHOLE;
 }
 
 /* Looks a while without the lock, and without telling the producers that somebody waits. */
@@ -302,28 +325,31 @@ static int patiently(struct look *look, struct pipc_patience *patience)
 
 /* ---- the calls ---- */
 
-static int begin(struct pipc_channel *channel, const pipc_record *records, uint32_t allowed, int64_t timeout,
-                 struct pipc_patience *patience)
+static int check(const struct pipc_channel *channel, const pipc_record *records, uint32_t allowed)
 {
     if (!channel || !records)
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "record" : "channel");
     if (records->flags & ~allowed)
         return pipc_fail(PIPC_E_INVALID, "unknown record flags 0x%x", records->flags);
-    int error = pipc_channel_begin(channel, patience, records->flags, timeout);
-    return error ? error : pipc_channel_check(channel, PIPC_RECEIVE);
+    return pipc_channel_check(channel, PIPC_RECEIVE);
 }
 
 int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
 {
     struct pipc_patience patience;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, PIPC_RESTART | PIPC_TRUNCATE, timeout, &patience);
+    int error = check(channel, record, PIPC_RESTART | PIPC_TRUNCATE);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
+    if (!error && timeout < 0)
+        error = pipc_channel_begin(channel, &patience, 0, timeout);
     if (error)
         return error;
-    struct look look = {
-        .channel = channel, .self = pipc_channel_self(channel), .records = record, .most = 1, .copy = true};
+    uint64_t self = pipc_channel_self(channel);
+    if (receive_at_once(channel, self, record))
+        return 0;
+    pipc_channel_begin(channel, &patience, record->flags, timeout);
+    struct look look = {.channel = channel, .self = self, .records = record, .most = 1, .copy = true};
     return patiently(&look, &patience);
 }
 
@@ -333,7 +359,9 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     if (!count || !*count)
         return pipc_fail(PIPC_E_INVALID, "there is no room for a record");
-    int error = begin(channel, records, PIPC_RESTART, timeout, &patience);
+    int error = check(channel, records, PIPC_RESTART);
+    if (!error)
+        error = pipc_channel_begin(channel, &patience, records->flags, timeout);
     if (error)
         return error;
     struct look look = {.channel = channel, .self = pipc_channel_self(channel), .records = records, .most = *count};

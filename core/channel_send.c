@@ -73,28 +73,53 @@ static int send_to_many(struct pipc_channel *channel, uint64_t self, const pipc_
     return 0;
 }
 
+static inline void put(struct pipc_channel *channel, const pipc_record *record, const struct pipc_place *place)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    if (record->size)
+        memcpy(pipc_ring_body(&channel->ring, place->at), record->data, record->size);
+    pipc_ring_empty(&channel->ring, place->end);
+    PIPC_POINT("channel: filled, not shown");
+    pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
+    PIPC_POINT("channel: shown, head not moved");
+    pipc_writer_advance(writer, place->end, 1);
+}
+
+static inline struct pipc_place next_place(const struct pipc_channel *channel, uint64_t size)
+{
+    return pipc_place_at(&channel->ring, atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed),
+                         size);
+}
+
 static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
                       struct pipc_patience *patience)
 {
-    struct pipc_writer *writer = &channel->control->writer;
     int error = pipc_channel_lock_writer(channel, self, patience);
     if (error)
         return error;
-    struct pipc_place place =
-        pipc_place_at(&channel->ring, atomic_load_explicit(&writer->head, memory_order_relaxed), record->size);
-    if (!pipc_channel_has_room(channel, &place)) {
-        pipc_channel_unlock_writer(channel, self);
-        return PIPC_E_FULL;
-    }
-    if (record->size)
-        memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
-    pipc_ring_empty(&channel->ring, place.end);
-    PIPC_POINT("channel: filled, not shown");
-    pipc_ring_show(&channel->ring, &place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
-    PIPC_POINT("channel: shown, head not moved");
-    pipc_writer_advance(writer, place.end, 1);
+    struct pipc_place place = next_place(channel, record->size);
+    if (pipc_channel_has_room(channel, &place))
+        put(channel, record, &place);
+    else
+        error = PIPC_E_FULL;
     pipc_channel_unlock_writer(channel, self);
-    return 0;
+    return error;
+}
+
+/* The plain case of one producer: nobody is at work, and there is room for certain. No clock, no deadline. */
+static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    if (channel->many || !pipc_channel_try(&writer->lock, self))
+        return false;
+    struct pipc_place place = next_place(channel, record->size);
+    bool room = place.end + PIPC_RECORD_ALIGN <= writer->limit;
+    if (room)
+        put(channel, record, &place);
+    pipc_channel_unlock_writer(channel, self);
+    if (room)
+        pipc_channel_wake_others(channel);
+    return room;
 }
 
 static int send_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
@@ -189,14 +214,11 @@ static int check_record(const struct pipc_channel *channel, const pipc_record *r
     return 0;
 }
 
-static int begin(struct pipc_channel *channel, const pipc_record *record, int64_t timeout,
-                 struct pipc_patience *patience)
+static int check(const struct pipc_channel *channel, const pipc_record *record)
 {
     if (!channel || !record)
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "record" : "channel");
     int error = check_record(channel, record);
-    if (!error)
-        error = pipc_channel_begin(channel, patience, record->flags, timeout);
     return error ? error : pipc_channel_check(channel, PIPC_SEND);
 }
 
@@ -204,12 +226,18 @@ int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t 
 {
     struct pipc_patience patience;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, timeout, &patience);
+    int error = check(channel, record);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the record's data is NULL");
+    if (!error && timeout < 0)
+        error = pipc_channel_begin(channel, &patience, 0, timeout);
     if (error)
         return error;
-    return patiently(&(struct attempt){channel, pipc_channel_self(channel), record, NULL}, &patience);
+    uint64_t self = pipc_channel_self(channel);
+    if (send_at_once(channel, self, record))
+        return 0;
+    pipc_channel_begin(channel, &patience, record->flags, timeout);
+    return patiently(&(struct attempt){channel, self, record, NULL}, &patience);
 }
 
 int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout)
@@ -217,7 +245,9 @@ int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t tim
     struct pipc_patience patience;
     struct pipc_place place;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, timeout, &patience);
+    int error = check(channel, record);
+    if (!error)
+        error = pipc_channel_begin(channel, &patience, record->flags, timeout);
     if (!error)
         error = patiently(&(struct attempt){channel, pipc_channel_self(channel), record, &place}, &patience);
     if (error)
