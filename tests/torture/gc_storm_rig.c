@@ -19,6 +19,55 @@ struct storm {
     int64_t deadline;
 };
 
+/* ---- Channels, as kinds are ---- */
+
+static int open_channel(void **handle, const char *name, uint32_t flags, uint32_t mode)
+{
+    pipc_channel_options options = {.size = 4096, .mode = mode, .delivery = PIPC_DELIVER_ALL};
+    pipc_channel *channel;
+    int error = pipc_channel_open(&channel, name, flags, &options);
+    *handle = channel;
+    return error;
+}
+
+static int close_channel(void *handle)
+{
+    return pipc_channel_close(handle);
+}
+
+static int write_to_channel(void *handle, uint32_t number)
+{
+    return pipc_channel_send(handle, &(pipc_record){.data = &number, .size = sizeof number}, PIPC_NOWAIT);
+}
+
+static int read_from_channel(void *handle, uint32_t *number)
+{
+    return pipc_channel_receive(handle, &(pipc_record){.data = number, .size = sizeof *number}, PIPC_NOWAIT);
+}
+
+static const struct kind channels = {.number = PIPC_KIND_CHANNEL,
+                                     .open = open_channel,
+                                     .close = close_channel,
+                                     .remove = pipc_channel_remove,
+                                     .write = write_to_channel,
+                                     .read = read_from_channel};
+
+static const struct kind *any_kind(uint64_t *seed)
+{
+    const struct kind *const kinds[] = {&kind_queue, &kind_queue, &kind_shm, &channels};
+    return kinds[test_random(seed, 4)];
+}
+
+/* Under one name, of every kind. */
+static void remove_all(const char *name)
+{
+    pipc_queue_remove(name);
+    pipc_shm_remove(name);
+    pipc_channel_remove(name);
+}
+
+/* ---- The storm ---- */
+
 /* Makes, uses and removes what has one of a few names, sees what there is, reaps: until it dies. */
 static int work(void *argument)
 {
@@ -26,10 +75,13 @@ static int work(void *argument)
     points_kill_one_in(40, seed);
     for (;;) {
         void *handle;
-        const struct kind *kind = test_random(&seed, 3) ? &kind_queue : &kind_shm;
+        const struct kind *kind = any_kind(&seed);
         const char *name = test_numbered("storm", test_random(&seed, NAMES));
         if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
+            uint32_t number;
             kind->write(handle, 1);
+            if (kind == &channels)
+                kind->read(handle, &number);
             kind->close(handle);
         }
         if (test_random(&seed, 2))
@@ -90,10 +142,8 @@ static int weather_one(void *argument)
     gc_check_living(&living);
     tally = gc_look();
     CHECK_EQUAL(tally.garbage + tally.kept, 0);
-    for (unsigned i = 0; i < NAMES; i++) { /* what is whole lives; it goes by its name */
-        pipc_queue_remove(test_numbered("storm", i));
-        pipc_shm_remove(test_numbered("storm", i));
-    }
+    for (unsigned i = 0; i < NAMES; i++) /* what is whole lives; it goes by its name */
+        remove_all(test_numbered("storm", i));
     CHECK_EQUAL(gc_look().ready, 2);
     gc_end_living(&living);
     storm->figures->leaks += gc_count_left("a storm");
@@ -123,7 +173,7 @@ static int come_and_go(void *argument)
     uint64_t seed = *(uint64_t *)argument;
     for (;;) {
         void *handle;
-        const struct kind *kind = test_random(&seed, 2) ? &kind_queue : &kind_shm;
+        const struct kind *kind = any_kind(&seed);
         const char *name = test_numbered("storm", test_random(&seed, NAMES));
         if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
             kind->write(handle, 1);
@@ -166,10 +216,8 @@ static int list_for_long(void *argument)
         test_kill(workers[i]);
     CHECK(atomic_load(&sightings->states[PIPC_FOUND_READY]) > 0);
     gc_reap();
-    for (unsigned i = 0; i < NAMES; i++) {
-        pipc_queue_remove(test_numbered("storm", i));
-        pipc_shm_remove(test_numbered("storm", i));
-    }
+    for (unsigned i = 0; i < NAMES; i++)
+        remove_all(test_numbered("storm", i));
     figures->leaks += gc_count_left("the end of it");
     return 0;
 }
