@@ -34,33 +34,22 @@ int pipc_channel_begin(struct pipc_channel *channel, struct pipc_patience *patie
 
 /* ---- locks ---- */
 
-/* Locks of channels that this thread has, or is about to take. If there is none, a lock that carries this thread's
- * identity is a ghost's: of the image that exec replaced. */
-static _Thread_local unsigned held;
+_Thread_local unsigned pipc_channel_locks;
 
-int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lock *lock, struct pipc_patience *patience, bool *died)
+/* If this thread has no lock of a channel, one that carries its identity is a ghost's: of the image that exec replaced.
+ */
+int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
+                             struct pipc_patience *patience)
 {
-    uint64_t self = pipc_channel_self(channel);
-    held++;
-    atomic_signal_fence(memory_order_seq_cst);
     int error = PIPC_E_BUSY;
-    if (held > 1 && pipc_lock_is_held_by(lock, self))
+    if (pipc_channel_locks > 1 && pipc_lock_is_held_by(lock, self))
         pipc_fail(error, "this thread is at work on the same channel already: between reserve and commit, or peek and "
                          "release, or a signal handler interrupted its call");
     else
         error = pipc_lock_take(lock, self, pipc_channel_namespace(channel), patience);
-    *died = error == PIPC_LOCK_STOLEN;
-    if (error == 0 || *died)
-        return 0;
-    held--;
+    if (error != 0 && error != PIPC_LOCK_STOLEN)
+        pipc_channel_locks--;
     return error;
-}
-
-void pipc_channel_unlock(struct pipc_channel *channel, struct pipc_lock *lock)
-{
-    pipc_lock_give(lock, pipc_channel_self(channel));
-    atomic_signal_fence(memory_order_seq_cst);
-    held--;
 }
 
 /* ---- the dead ---- */

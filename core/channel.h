@@ -133,13 +133,43 @@ int pipc_channel_verdict(const struct pipc_channel *channel, int error);
 /* Starts a call's clock; `flags` of the record. */
 int pipc_channel_begin(struct pipc_channel *channel, struct pipc_patience *patience, uint32_t flags, int64_t timeout);
 
-/* Takes and gives one of the channel's locks. PIPC_E_BUSY also if this thread has it already: it is in a signal
- * handler, or between reserve and commit, or peek and release. *died: the last owner died with it. */
-int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lock *lock, struct pipc_patience *patience, bool *died);
-void pipc_channel_unlock(struct pipc_channel *channel, struct pipc_lock *lock);
+/* Locks of channels that this thread has, or is about to take. */
+extern _Thread_local unsigned pipc_channel_locks;
+
+int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
+                             struct pipc_patience *patience);
+
+/* Takes one of the channel's locks; `self` is pipc_channel_self(). PIPC_LOCK_STOLEN: the last owner died with it.
+ * PIPC_E_BUSY also if this thread has it already: it is in a signal handler, or between reserve and commit, or peek and
+ * release. */
+static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
+                                    struct pipc_patience *patience)
+{
+    pipc_channel_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    return pipc_lock_try(lock, self) ? 0 : pipc_channel_lock_slowly(channel, lock, self, patience);
+}
+
+/* Takes a lock that is free now; false if it is not. */
+static inline bool pipc_channel_try(struct pipc_lock *lock, uint64_t self)
+{
+    pipc_channel_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (pipc_lock_try(lock, self))
+        return true;
+    pipc_channel_locks--;
+    return false;
+}
+
+static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
+{
+    pipc_lock_give(lock, self);
+    atomic_signal_fence(memory_order_seq_cst);
+    pipc_channel_locks--;
+}
 
 /* Takes the producers' lock, and mends what a dead owner left. */
-int pipc_channel_lock_writer(struct pipc_channel *channel, struct pipc_patience *patience);
+int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience);
 
 /* What stands at a position where a record is reserved: gives it up if its owner is proven dead, which is asked every
  * 10 ms at most, by the clock at *judged_at. False: it is still reserved. */

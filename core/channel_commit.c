@@ -31,16 +31,16 @@ static int check_batch(const struct pipc_channel *channel, const pipc_record *re
     return 0;
 }
 
-static void let_go(struct pipc_channel *channel)
+static void let_go(struct pipc_channel *channel, uint64_t self)
 {
     channel->reserved = 0;
     channel->control->writer.reserving = 0;
     atomic_store_explicit(&channel->producer, 0, memory_order_relaxed);
-    pipc_channel_unlock_writer(channel);
+    pipc_channel_unlock_writer(channel, self);
 }
 
 /* From the last to the first: until the first is set no reader sees any. */
-static void commit_batch(struct pipc_channel *channel, const pipc_record *records, uint32_t count)
+static void commit_batch(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count)
 {
     struct pipc_writer *writer = &channel->control->writer;
     const pipc_record *last = &records[count - 1];
@@ -57,13 +57,13 @@ static void commit_batch(struct pipc_channel *channel, const pipc_record *record
     pipc_ring_show(&channel->ring, &first, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, records[0].size));
     PIPC_POINT("channel: batch shown, head not moved");
     pipc_writer_advance(writer, channel->reserved_end, count);
-    let_go(channel);
+    let_go(channel, self);
 }
 
 /* Many producers: are these reservations of this thread? */
-static int check_reserved(struct pipc_channel *channel, const pipc_record *records, uint32_t count)
+static int check_reserved(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count)
 {
-    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, pipc_channel_self(channel));
+    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t at = records[i].position;
         if (at % PIPC_RECORD_ALIGN || pipc_ring_word(&channel->ring, at) != mine ||
@@ -74,11 +74,12 @@ static int check_reserved(struct pipc_channel *channel, const pipc_record *recor
     return 0;
 }
 
-static int settle_all(struct pipc_channel *channel, const pipc_record *records, uint32_t count, bool commit)
+static int settle_all(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count,
+                      bool commit)
 {
     for (uint32_t i = count; i-- > 0;) {
         uint64_t word = commit ? pipc_record_word(PIPC_RECORD_WHOLE, records[i].size) : PIPC_RECORD_GIVEN_UP;
-        if (!pipc_channel_settle(channel, records[i].position, word))
+        if (!pipc_channel_settle(channel, self, records[i].position, word))
             return not_reserved(i);
         PIPC_POINT("channel: some of many settled");
         if (!commit)
@@ -87,17 +88,18 @@ static int settle_all(struct pipc_channel *channel, const pipc_record *records, 
     return 0;
 }
 
-static int settle_one(struct pipc_channel *channel, const pipc_record *records, uint32_t count, bool commit)
+static int settle_one(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count,
+                      bool commit)
 {
-    if (!pipc_channel_is_producer(channel))
+    if (!pipc_channel_is_producer(channel, self))
         return not_reserved(0);
     int error = check_batch(channel, records, count);
     if (error)
         return error;
     if (commit)
-        commit_batch(channel, records, count);
+        commit_batch(channel, self, records, count);
     else
-        let_go(channel);
+        let_go(channel, self);
     return 0;
 }
 
@@ -106,11 +108,12 @@ static int finish(struct pipc_channel *channel, const pipc_record *records, uint
     int error;
     if (!channel || !records || !count)
         return pipc_fail(PIPC_E_INVALID, "%s", !channel ? "the channel is NULL" : "there are no records");
+    uint64_t self = pipc_channel_self(channel);
     if (channel->many) {
-        error = check_reserved(channel, records, count);
-        error = error ? error : settle_all(channel, records, count, commit);
+        error = check_reserved(channel, self, records, count);
+        error = error ? error : settle_all(channel, self, records, count, commit);
     } else {
-        error = settle_one(channel, records, count, commit);
+        error = settle_one(channel, self, records, count, commit);
     }
     if (error)
         return error;
@@ -134,6 +137,7 @@ int pipc_channel_cancel(pipc_channel *channel, const pipc_record *records, uint3
 
 void pipc_channel_drop_reservations(struct pipc_channel *channel)
 {
-    if (!channel->many && pipc_channel_is_producer(channel))
-        let_go(channel);
+    uint64_t self = pipc_channel_self(channel);
+    if (!channel->many && pipc_channel_is_producer(channel, self))
+        let_go(channel, self);
 }

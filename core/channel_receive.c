@@ -12,6 +12,7 @@
 /* One receive or peek under way. */
 struct look {
     struct pipc_channel *channel;
+    uint64_t self;
     struct pipc_reader *reader;
     pipc_record *records;
     uint32_t most;  /* records to show */
@@ -193,27 +194,34 @@ static void keep_peek(struct look *look)
     channel->shown = look->count;
     channel->shown_from = look->from.at;
     channel->shown_end = look->end;
-    atomic_store_explicit(&channel->consumer, pipc_channel_self(channel), memory_order_relaxed);
+    atomic_store_explicit(&channel->consumer, look->self, memory_order_relaxed);
 }
 
 static void unlock_reader(struct look *look)
 {
-    pipc_channel_unlock(look->channel, &look->reader->lock);
+    pipc_channel_unlock(&look->reader->lock, look->self);
     PIPC_POINT("channel: read, nobody woken");
     if (look->freed)
         pipc_word_bump(&look->channel->control->room, 1);
 }
 
+/* What the dead may have seen is marked from now on. */
+static int lock_reader(struct look *look, struct pipc_patience *patience)
+{
+    struct pipc_reader *reader = look->reader;
+    int error = pipc_channel_lock(look->channel, &reader->lock, look->self, patience);
+    if (error != PIPC_LOCK_STOLEN)
+        return error;
+    if (reader->again < reader->shown)
+        reader->again = reader->shown;
+    return 0;
+}
+
 static int look_once(struct look *look, struct pipc_patience *patience)
 {
-    bool died;
-    int error = pipc_channel_reader_of(look->channel, &look->reader);
-    if (!error)
-        error = pipc_channel_lock(look->channel, &look->reader->lock, patience, &died);
+    int error = lock_reader(look, patience);
     if (error)
         return error;
-    if (died && look->reader->again < look->reader->shown)
-        look->reader->again = look->reader->shown;
     look->count = 0;
     look->freed = false;
     error = gather(look);
@@ -229,22 +237,43 @@ static int look_once(struct look *look, struct pipc_patience *patience)
     return error;
 }
 
+/* The plain case: nobody else reads, a whole record is next, it fits, and nobody was shown it before. No clock, no
+ * deadline. */
+static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_record *record)
+{
+    struct pipc_reader *reader = pipc_channel_reader(channel, 0);
+    if (channel->delivery != PIPC_DELIVER_ONCE || !pipc_channel_try(&reader->lock, self))
+        return false;
+    struct look look = {.channel = channel, .self = self, .reader = reader, .records = record};
+    struct pipc_cursor cursor = start(&look);
+    uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
+    bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
+                 pipc_ring_body_size(&channel->ring, cursor.at, word) <= record->size;
+    if (plain) {
+        look.end = behind(channel, &cursor, word);
+        look.copy = true;
+        about_to_show(&look, look.end.at);
+        show(&look, &cursor, word);
+        take(&look, &look.end, 1);
+    }
+    unlock_reader(&look);
+    return plain;
+}
+
 /* ---- with patience ---- */
 
 static bool something_to_read(void *argument)
 {
     const struct look *look = argument;
     struct pipc_cursor at = start(look);
-    return pipc_ring_word(&look->channel->ring, at.at) != PIPC_RECORD_EMPTY;
+    return pipc_record_state(pipc_ring_word(&look->channel->ring, at.at)) >= PIPC_RECORD_WHOLE;
 }
 
 /* Looks a while without the lock, and without telling the producers that somebody waits. */
-static int watch(struct look *look)
+static void watch(struct look *look)
 {
-    int error = pipc_channel_reader_of(look->channel, &look->reader);
-    if (!error && !look->channel->no_spin)
+    if (!look->channel->no_spin && !something_to_read(look))
         pipc_spin_until(something_to_read, look);
-    return error;
 }
 
 static int out_of_time(struct pipc_patience *patience, int64_t *began)
@@ -274,7 +303,9 @@ static int patiently(struct look *look, struct pipc_patience *patience)
     struct pipc_channel *channel = look->channel;
     struct pipc_word *items = &channel->control->items;
     bool slept = false;
-    int error = patience->nowait ? 0 : watch(look);
+    int error = pipc_channel_reader_of(channel, &look->reader);
+    if (!error && !patience->nowait)
+        watch(look);
     if (!error)
         error = look_again_and_again(look, patience);
     while (error == PIPC_E_EMPTY) {
@@ -294,27 +325,31 @@ static int patiently(struct look *look, struct pipc_patience *patience)
 
 /* ---- the calls ---- */
 
-static int begin(struct pipc_channel *channel, const pipc_record *records, uint32_t allowed, int64_t timeout,
-                 struct pipc_patience *patience)
+static int check(const struct pipc_channel *channel, const pipc_record *records, uint32_t allowed)
 {
     if (!channel || !records)
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "record" : "channel");
     if (records->flags & ~allowed)
         return pipc_fail(PIPC_E_INVALID, "unknown record flags 0x%x", records->flags);
-    int error = pipc_channel_begin(channel, patience, records->flags, timeout);
-    return error ? error : pipc_channel_check(channel, PIPC_RECEIVE);
+    return pipc_channel_check(channel, PIPC_RECEIVE);
 }
 
 int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
 {
     struct pipc_patience patience;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, PIPC_RESTART | PIPC_TRUNCATE, timeout, &patience);
+    int error = check(channel, record, PIPC_RESTART | PIPC_TRUNCATE);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
+    if (!error && timeout < 0)
+        error = pipc_channel_begin(channel, &patience, 0, timeout);
     if (error)
         return error;
-    struct look look = {.channel = channel, .records = record, .most = 1, .copy = true};
+    uint64_t self = pipc_channel_self(channel);
+    if (receive_at_once(channel, self, record))
+        return 0;
+    pipc_channel_begin(channel, &patience, record->flags, timeout);
+    struct look look = {.channel = channel, .self = self, .records = record, .most = 1, .copy = true};
     return patiently(&look, &patience);
 }
 
@@ -324,10 +359,12 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     if (!count || !*count)
         return pipc_fail(PIPC_E_INVALID, "there is no room for a record");
-    int error = begin(channel, records, PIPC_RESTART, timeout, &patience);
+    int error = check(channel, records, PIPC_RESTART);
+    if (!error)
+        error = pipc_channel_begin(channel, &patience, records->flags, timeout);
     if (error)
         return error;
-    struct look look = {.channel = channel, .records = records, .most = *count};
+    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .records = records, .most = *count};
     error = patiently(&look, &patience);
     if (!error)
         *count = look.count;
@@ -354,7 +391,7 @@ static bool is_consumer(const struct pipc_channel *channel)
 
 static int release(struct pipc_channel *channel, uint32_t count)
 {
-    struct look look = {.channel = channel, .reader = channel->shown_by};
+    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .reader = channel->shown_by};
     struct pipc_cursor to = count == channel->shown ? channel->shown_end : end_of(channel, count);
     int error = 0;
     if (count > 0 && !still_there(channel, channel->shown_from)) {

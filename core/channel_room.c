@@ -61,13 +61,13 @@ static void repair(struct pipc_channel *channel)
     pipc_writer_advance(writer, head, records);
 }
 
-int pipc_channel_lock_writer(struct pipc_channel *channel, struct pipc_patience *patience)
+int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience)
 {
-    bool died;
-    int error = pipc_channel_lock(channel, &channel->control->writer.lock, patience, &died);
-    if (!error && died)
-        repair(channel);
-    return error;
+    int error = pipc_channel_lock(channel, &channel->control->writer.lock, self, patience);
+    if (error != PIPC_LOCK_STOLEN)
+        return error;
+    repair(channel);
+    return 0;
 }
 
 /* A record that is settled no longer holds up those who would overwrite it. */

@@ -7,41 +7,40 @@
 /* ---- one try ---- */
 
 /* Many producers: the place is marked as this thread's, and the next producer goes on behind it. */
-static void set_aside(struct pipc_channel *channel, const struct pipc_place *place)
+static void set_aside(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place)
 {
     struct pipc_writer *writer = &channel->control->writer;
     pipc_ring_empty(&channel->ring, place->end);
     PIPC_POINT("channel: next word emptied, nothing reserved");
-    pipc_ring_show(&channel->ring, place, writer->number,
-                   pipc_record_word(PIPC_RECORD_RESERVED, pipc_channel_self(channel)));
+    pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_RESERVED, self));
     PIPC_POINT("channel: reserved, head not moved");
     pipc_writer_advance(writer, place->end, 1);
 }
 
-static void hold_reservation(struct pipc_channel *channel, const struct pipc_place *place)
+static void hold_reservation(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place)
 {
     channel->control->writer.reserving = ++channel->reserved;
     channel->reserved_end = place->end;
-    atomic_store_explicit(&channel->producer, pipc_channel_self(channel), memory_order_relaxed);
+    atomic_store_explicit(&channel->producer, self, memory_order_relaxed);
 }
 
 /* One more reservation of the thread that has the producers' lock already. If the ring is full of its own, nobody
  * can ever make room. */
-static int reserve_more(struct pipc_channel *channel, uint64_t size, struct pipc_place *place)
+static int reserve_more(struct pipc_channel *channel, uint64_t self, uint64_t size, struct pipc_place *place)
 {
     *place = pipc_place_at(&channel->ring, channel->reserved_end, size);
     if (!pipc_channel_has_room(channel, place))
         return PIPC_E_FULL;
-    hold_reservation(channel, place);
+    hold_reservation(channel, self, place);
     return 0;
 }
 
-static int reserve_once(struct pipc_channel *channel, uint64_t size, struct pipc_place *place,
+static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t size, struct pipc_place *place,
                         struct pipc_patience *patience)
 {
-    if (!channel->many && pipc_channel_is_producer(channel))
-        return reserve_more(channel, size, place);
-    int error = pipc_channel_lock_writer(channel, patience);
+    if (!channel->many && pipc_channel_is_producer(channel, self))
+        return reserve_more(channel, self, size, place);
+    int error = pipc_channel_lock_writer(channel, self, patience);
     if (error)
         return error;
     *place =
@@ -49,56 +48,85 @@ static int reserve_once(struct pipc_channel *channel, uint64_t size, struct pipc
     if (!pipc_channel_has_room(channel, place))
         error = PIPC_E_FULL;
     else if (channel->many)
-        set_aside(channel, place);
+        set_aside(channel, self, place);
     else
-        hold_reservation(channel, place);
+        hold_reservation(channel, self, place);
     if (error || channel->many)
-        pipc_channel_unlock_writer(channel);
+        pipc_channel_unlock_writer(channel, self);
     return error;
 }
 
-static int send_to_many(struct pipc_channel *channel, const pipc_record *record, struct pipc_patience *patience)
+static int send_to_many(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
+                        struct pipc_patience *patience)
 {
     struct pipc_place place;
-    int error = reserve_once(channel, record->size, &place, patience);
+    int error = reserve_once(channel, self, record->size, &place, patience);
     if (error)
         return error;
     PIPC_POINT("channel: reserved, not filled");
     if (record->size)
         memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
     PIPC_POINT("channel: filled, not committed");
-    if (!pipc_channel_settle(channel, place.at, pipc_record_word(PIPC_RECORD_WHOLE, record->size)))
+    if (!pipc_channel_settle(channel, self, place.at, pipc_record_word(PIPC_RECORD_WHOLE, record->size)))
         return pipc_fail(PIPC_E_DAMAGED, "the place reserved for the record was taken away: somebody scribbles on the "
                                          "channel");
     return 0;
 }
 
-static int send_alone(struct pipc_channel *channel, const pipc_record *record, struct pipc_patience *patience)
+static inline void put(struct pipc_channel *channel, const pipc_record *record, const struct pipc_place *place)
 {
     struct pipc_writer *writer = &channel->control->writer;
-    int error = pipc_channel_lock_writer(channel, patience);
-    if (error)
-        return error;
-    struct pipc_place place =
-        pipc_place_at(&channel->ring, atomic_load_explicit(&writer->head, memory_order_relaxed), record->size);
-    if (!pipc_channel_has_room(channel, &place)) {
-        pipc_channel_unlock_writer(channel);
-        return PIPC_E_FULL;
-    }
     if (record->size)
-        memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
-    pipc_ring_empty(&channel->ring, place.end);
+        memcpy(pipc_ring_body(&channel->ring, place->at), record->data, record->size);
+    pipc_ring_empty(&channel->ring, place->end);
     PIPC_POINT("channel: filled, not shown");
-    pipc_ring_show(&channel->ring, &place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
+    pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
     PIPC_POINT("channel: shown, head not moved");
-    pipc_writer_advance(writer, place.end, 1);
-    pipc_channel_unlock_writer(channel);
-    return 0;
+    pipc_writer_advance(writer, place->end, 1);
 }
 
-static int send_once(struct pipc_channel *channel, const pipc_record *record, struct pipc_patience *patience)
+static inline struct pipc_place next_place(const struct pipc_channel *channel, uint64_t size)
 {
-    int error = channel->many ? send_to_many(channel, record, patience) : send_alone(channel, record, patience);
+    return pipc_place_at(&channel->ring, atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed),
+                         size);
+}
+
+static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
+                      struct pipc_patience *patience)
+{
+    int error = pipc_channel_lock_writer(channel, self, patience);
+    if (error)
+        return error;
+    struct pipc_place place = next_place(channel, record->size);
+    if (pipc_channel_has_room(channel, &place))
+        put(channel, record, &place);
+    else
+        error = PIPC_E_FULL;
+    pipc_channel_unlock_writer(channel, self);
+    return error;
+}
+
+/* The plain case of one producer: nobody is at work, and there is room for certain. No clock, no deadline. */
+static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    if (channel->many || !pipc_channel_try(&writer->lock, self))
+        return false;
+    struct pipc_place place = next_place(channel, record->size);
+    bool room = place.end + PIPC_RECORD_ALIGN <= writer->limit;
+    if (room)
+        put(channel, record, &place);
+    pipc_channel_unlock_writer(channel, self);
+    if (room)
+        pipc_channel_wake_others(channel);
+    return room;
+}
+
+static int send_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
+                     struct pipc_patience *patience)
+{
+    int error =
+        channel->many ? send_to_many(channel, self, record, patience) : send_alone(channel, self, record, patience);
     if (error)
         return error;
     PIPC_POINT("channel: sent, nobody woken");
@@ -111,14 +139,16 @@ static int send_once(struct pipc_channel *channel, const pipc_record *record, st
 /* One try to send, or to reserve. */
 struct attempt {
     struct pipc_channel *channel;
+    uint64_t self;
     const pipc_record *record;
     struct pipc_place *place; /* NULL: send */
 };
 
 static int once(const struct attempt *attempt, struct pipc_patience *patience)
 {
-    return attempt->place ? reserve_once(attempt->channel, attempt->record->size, attempt->place, patience)
-                          : send_once(attempt->channel, attempt->record, patience);
+    return attempt->place
+               ? reserve_once(attempt->channel, attempt->self, attempt->record->size, attempt->place, patience)
+               : send_once(attempt->channel, attempt->self, attempt->record, patience);
 }
 
 static int full(const struct pipc_channel *channel)
@@ -127,9 +157,9 @@ static int full(const struct pipc_channel *channel)
 }
 
 /* Nothing in the ring but this thread's own reservations? Then nobody will ever make room. */
-static bool is_stuck(struct pipc_channel *channel)
+static bool is_stuck(struct pipc_channel *channel, uint64_t self)
 {
-    if (channel->many || !pipc_channel_is_producer(channel))
+    if (channel->many || !pipc_channel_is_producer(channel, self))
         return false;
     uint64_t slowest = pipc_channel_slowest(channel);
     return channel->delivery == PIPC_DELIVER_LATEST || slowest == UINT64_MAX ||
@@ -158,7 +188,7 @@ static int patiently(const struct attempt *attempt, struct pipc_patience *patien
     if (error == PIPC_E_FULL && !patience->nowait && watch_room(channel))
         error = once(attempt, patience);
     while (error == PIPC_E_FULL) {
-        if (patience->nowait || is_stuck(channel))
+        if (patience->nowait || is_stuck(channel, attempt->self))
             return pipc_channel_verdict(channel, full(channel));
         uint32_t announced = pipc_word_announce(room);
         if ((error = once(attempt, patience)) == PIPC_E_FULL) {
@@ -184,14 +214,11 @@ static int check_record(const struct pipc_channel *channel, const pipc_record *r
     return 0;
 }
 
-static int begin(struct pipc_channel *channel, const pipc_record *record, int64_t timeout,
-                 struct pipc_patience *patience)
+static int check(const struct pipc_channel *channel, const pipc_record *record)
 {
     if (!channel || !record)
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "record" : "channel");
     int error = check_record(channel, record);
-    if (!error)
-        error = pipc_channel_begin(channel, patience, record->flags, timeout);
     return error ? error : pipc_channel_check(channel, PIPC_SEND);
 }
 
@@ -199,12 +226,18 @@ int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t 
 {
     struct pipc_patience patience;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, timeout, &patience);
+    int error = check(channel, record);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the record's data is NULL");
+    if (!error && timeout < 0)
+        error = pipc_channel_begin(channel, &patience, 0, timeout);
     if (error)
         return error;
-    return patiently(&(struct attempt){channel, record, NULL}, &patience);
+    uint64_t self = pipc_channel_self(channel);
+    if (send_at_once(channel, self, record))
+        return 0;
+    pipc_channel_begin(channel, &patience, record->flags, timeout);
+    return patiently(&(struct attempt){channel, self, record, NULL}, &patience);
 }
 
 int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout)
@@ -212,9 +245,11 @@ int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t tim
     struct pipc_patience patience;
     struct pipc_place place;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = begin(channel, record, timeout, &patience);
+    int error = check(channel, record);
     if (!error)
-        error = patiently(&(struct attempt){channel, record, &place}, &patience);
+        error = pipc_channel_begin(channel, &patience, record->flags, timeout);
+    if (!error)
+        error = patiently(&(struct attempt){channel, pipc_channel_self(channel), record, &place}, &patience);
     if (error)
         return error;
     record->position = place.at;

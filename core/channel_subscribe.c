@@ -64,14 +64,15 @@ static void activate(struct pipc_channel *channel, const struct pipc_subscriptio
     struct pipc_writer *writer = &channel->control->writer;
     struct pipc_reader *reader = pipc_channel_reader(channel, subscription->reader);
     struct pipc_patience patience;
+    uint64_t self = pipc_channel_self(channel);
     pipc_patience_begin(&patience, PIPC_NOWAIT, NULL, NULL);
-    bool locked = pipc_channel_lock_writer(channel, &patience) == 0;
+    bool locked = pipc_channel_lock_writer(channel, self, &patience) == 0;
     reader->number = writer->number;
     atomic_store(&reader->position, atomic_load(&writer->head));
     PIPC_POINT("channel: subscription claimed, not active");
     atomic_store(&reader->owner, subscription->owner);
     if (locked)
-        pipc_channel_unlock(channel, &writer->lock);
+        pipc_channel_unlock(&writer->lock, self);
     else
         atomic_store(&reader->position, atomic_load(&writer->head));
 }

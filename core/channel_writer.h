@@ -62,24 +62,23 @@ static inline void pipc_writer_advance(struct pipc_writer *writer, uint64_t end,
     atomic_store_explicit(&writer->head, end, memory_order_release);
 }
 
-static inline void pipc_channel_unlock_writer(struct pipc_channel *channel)
+static inline void pipc_channel_unlock_writer(struct pipc_channel *channel, uint64_t self)
 {
-    pipc_channel_unlock(channel, &channel->control->writer.lock);
+    pipc_channel_unlock(&channel->control->writer.lock, self);
 }
 
 /* After something was committed or cancelled. */
 void pipc_channel_wake_others(struct pipc_channel *channel);
 
-static inline bool pipc_channel_is_producer(struct pipc_channel *channel)
+static inline bool pipc_channel_is_producer(struct pipc_channel *channel, uint64_t self)
 {
-    uint64_t producer = atomic_load_explicit(&channel->producer, memory_order_relaxed);
-    return producer && producer == pipc_channel_self(channel);
+    return atomic_load_explicit(&channel->producer, memory_order_relaxed) == self;
 }
 
 /* Many producers: RESERVED -> WHOLE or given up. Nobody else touches the reservation of the living. */
-static inline bool pipc_channel_settle(struct pipc_channel *channel, uint64_t position, uint64_t word)
+static inline bool pipc_channel_settle(struct pipc_channel *channel, uint64_t self, uint64_t position, uint64_t word)
 {
-    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, pipc_channel_self(channel));
+    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self);
     return atomic_compare_exchange_strong(&pipc_ring_at(&channel->ring, position)->word, &mine, word);
 }
 

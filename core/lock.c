@@ -102,6 +102,11 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
     }
 }
 
+bool pipc_lock_try(struct pipc_lock *lock, uint64_t self)
+{
+    return atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, word_of(self));
+}
+
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience)
 {
     uint64_t mine = word_of(self);

@@ -12,6 +12,9 @@ struct pipc_lock {
 #define PIPC_LOCK_STOLEN   (-1)        /* taken from a dead owner: what it guards may be half-done */
 #define PIPC_LOCK_PATIENCE PIPC_MS(25) /* of calls that do not wait */
 
+/* Takes the lock if it is free now. */
+bool pipc_lock_try(struct pipc_lock *lock, uint64_t self);
+
 /* Takes the lock. `self`: this thread's identity. `pid_namespace`: where identities mean something,
  * 0 = nowhere: never steal. The caller does not hold it. 0, PIPC_LOCK_STOLEN, PIPC_E_BUSY (nowait), or what
  * pipc_patience_check says. */
