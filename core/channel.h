@@ -30,8 +30,8 @@ struct pipc_reader {
     _Atomic uint64_t received; /* statistics */
     _Atomic uint64_t redelivered;
     _Atomic uint64_t missed;
-    uint32_t number; /* of the next record, to tell how many were missed */
-    uint32_t spare;
+    uint32_t number; /* of the next record, to tell how many were missed, and how many are left */
+    uint32_t passed; /* records given up that this reader has passed by */
     /* A subscriber: [identity of the process 50 | generation 13 | active 1], 0 = nobody. */
     _Atomic uint64_t owner;
 };
@@ -46,7 +46,7 @@ struct pipc_writer {
     _Atomic uint64_t skipped;   /* reserved by somebody who died */
     _Atomic uint64_t cancelled; /* PRODUCERS_MANY: counted as sent, and then given up */
     _Atomic int64_t judged_at;  /* when who holds the producers up was judged last */
-    uint32_t number;            /* of the next record */
+    uint32_t number;            /* of the next record; `sent` modulo 2^32 */
     uint32_t reserving;         /* PRODUCERS_ONE: the lock's holder has this many reservations */
 };
 
@@ -68,6 +68,7 @@ _Static_assert(sizeof(struct pipc_reader) <= PIPC_LINE, "a reader has a line pai
 struct pipc_cursor {
     uint64_t at;
     uint32_t number;
+    uint32_t passed; /* given up, met before */
 };
 
 /* A subscriber's reader, and whose it is. The handle keeps them all until it is closed. */
@@ -171,13 +172,21 @@ static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
 /* Takes the producers' lock, and mends what a dead owner left. */
 int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience);
 
-/* What stands at a position where a record is reserved: gives it up if its owner is proven dead, which is asked every
- * 10 ms at most, by the clock at *judged_at. False: it is still reserved. */
-bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, _Atomic int64_t *judged_at);
+/* Judging costs system calls, and a hostile peer could ask for as many as the ring has records. */
+struct pipc_judge {
+    _Atomic int64_t *judged_at; /* when this was done last; after a living one not again for 10 ms */
+    uint32_t left;              /* as often yet, in this go */
+};
 
-/* Drops the subscriptions of those of the slowest readers that are proven dead. True: look again. Asked every 10 ms
- * at most. */
-bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t slowest);
+#define PIPC_JUDGEMENTS 64u
+
+/* Gives up what is RESERVED at a position, where `word` stood, if its owner is proven dead. False: it is still
+ * reserved, or it is too early to ask. */
+bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, uint64_t word, struct pipc_judge *judge);
+
+/* Drops the subscriptions of those readers before a position that are proven dead. True: look again. Asked every
+ * 10 ms at most. */
+bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t before);
 
 /* What a handle that is closed gives up: channel_send.c, channel_receive.c. */
 void pipc_channel_drop_reservations(struct pipc_channel *channel);
@@ -203,6 +212,9 @@ int pipc_channel_reader_of(struct pipc_channel *channel, struct pipc_reader **re
 
 /* Ends this handle's subscription if it is this process's, and forgets it. */
 void pipc_channel_unsubscribe(struct pipc_channel *channel);
+
+/* Forgets them only: the channel was never shown to others, or is no longer there. */
+void pipc_channel_forget_subscriptions(struct pipc_channel *channel);
 
 /* The position of the slowest live reader; UINT64_MAX if there is none. */
 uint64_t pipc_channel_slowest(struct pipc_channel *channel);

@@ -55,6 +55,7 @@ static void commit_batch(struct pipc_channel *channel, uint64_t self, const pipc
     struct pipc_place first = {atomic_load_explicit(&writer->head, memory_order_relaxed), records[0].position,
                                batch_end(channel, records, count, 0)};
     pipc_ring_show(&channel->ring, &first, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, records[0].size));
+    writer->reserving = 0; /* who dies from here on has reserved nothing that is not shown */
     PIPC_POINT("channel: batch shown, head not moved");
     pipc_writer_advance(writer, channel->reserved_end, count);
     let_go(channel, self);

@@ -17,9 +17,10 @@ static void set_aside(struct pipc_channel *channel, uint64_t self, const struct 
     pipc_writer_advance(writer, place->end, 1);
 }
 
-static void hold_reservation(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place)
+static void hold_reservation(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place,
+                             uint32_t reserved)
 {
-    channel->control->writer.reserving = ++channel->reserved;
+    channel->control->writer.reserving = channel->reserved = reserved;
     channel->reserved_end = place->end;
     atomic_store_explicit(&channel->producer, self, memory_order_relaxed);
 }
@@ -31,7 +32,7 @@ static int reserve_more(struct pipc_channel *channel, uint64_t self, uint64_t si
     *place = pipc_place_at(&channel->ring, channel->reserved_end, size);
     if (!pipc_channel_has_room(channel, place))
         return PIPC_E_FULL;
-    hold_reservation(channel, self, place);
+    hold_reservation(channel, self, place, channel->reserved + 1);
     return 0;
 }
 
@@ -49,8 +50,8 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
         error = PIPC_E_FULL;
     else if (channel->many)
         set_aside(channel, self, place);
-    else
-        hold_reservation(channel, self, place);
+    else /* whatever a thread that ended, or the parent, left in the handle */
+        hold_reservation(channel, self, place, 1);
     if (error || channel->many)
         pipc_channel_unlock_writer(channel, self);
     return error;
