@@ -103,10 +103,11 @@ struct pipc_channel {
     uint32_t reserved;
     _Atomic uint64_t consumer; /* identity of that thread, 0 = nobody */
     struct pipc_reader *shown_by;
-    uint64_t shown_from;
-    struct pipc_cursor shown_end;
+    struct pipc_cursor shown_from, shown_end;
     uint32_t shown;
-    void *data; /* the mapping */
+    uint32_t shown_again;  /* the first so many of them are marked */
+    uint64_t shown_missed; /* before the first of them */
+    void *data;            /* the mapping */
 };
 
 static inline struct pipc_reader *pipc_channel_reader(const struct pipc_channel *channel, uint32_t number)

@@ -246,6 +246,7 @@ static void over_gaps(uint32_t delivery)
         for (uint32_t i = 0; i < 4; i++)
             REQUIRE_EQUAL(channel_number(&records[i]), i);
         REQUIRE_OK(pipc_channel_release(channel, done));
+        REQUIRE(delivery != PIPC_DELIVER_ONCE || channel_info(channel).records == 4 - done);
         for (uint32_t i = done; i < 4; i++)
             REQUIRE(channel_expect(channel, i));
         check_empty(channel);
