@@ -41,7 +41,8 @@ struct pipc_writer {
     struct pipc_lock lock;
     _Atomic uint64_t head;   /* where the next record will begin */
     uint64_t limit;          /* records may reach up to here: what the readers had read when it was looked at last */
-    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment */
+    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment. PRODUCERS_MANY
+                                with DELIVER_ALL: there is no reservation before it */
     _Atomic uint64_t sent;
     _Atomic uint64_t skipped;   /* reserved by somebody who died */
     _Atomic uint64_t cancelled; /* PRODUCERS_MANY: counted as sent, and then given up */

@@ -129,6 +129,41 @@ static void the_slowest_holds_the_producers_up(void)
     channel_end(sender, "c");
 }
 
+/* An open reservation that no subscriber waits for: it came before them, or there are none. It holds the other
+ * producers up before they come round to its place, and nobody else. */
+static void keep_a_place(uint32_t delivery, bool somebody)
+{
+    pipc_channel *sender = make_for(PIPC_PRODUCERS_MANY, delivery, 0), *reader = NULL;
+    pipc_record record;
+    uint64_t sent = 0;
+    int error;
+    REQUIRE_OK(channel_reserve(sender, &record, 1, 400, PIPC_NOWAIT));
+    if (somebody)
+        reader = channel_join("c", PIPC_RECEIVE);
+    while ((error = channel_send(sender, sent, 100, PIPC_NOWAIT)) == 0 && sent++ < 100)
+        if (somebody)
+            REQUIRE(channel_expect(reader, sent - 1));
+    CHECK_ERROR(error, FULL);
+    CHECK(sent >= (CHANNEL_SMALL - 416) / 128 - 2);
+    CHECK(channel_is_whole(record.data, 1, 400));
+    CHECK_OK(pipc_channel_commit(sender, &record, 1));
+    for (uint64_t i = 0; i < 100; i++) {
+        CHECK_OK(channel_send(sender, i, 100, PIPC_NOWAIT));
+        if (somebody)
+            REQUIRE(channel_expect(reader, i));
+    }
+    CHECK_OK(pipc_channel_close(reader));
+    channel_end(sender, "c");
+}
+
+static void a_reservation_keeps_its_place_whoever_listens(void)
+{
+    for (int somebody = 0; somebody < 2; somebody++) {
+        keep_a_place(PIPC_DELIVER_ALL, somebody);
+        keep_a_place(PIPC_DELIVER_LATEST, somebody);
+    }
+}
+
 static void miss_some(uint32_t producers)
 {
     pipc_channel *sender = make_for(producers, PIPC_DELIVER_LATEST, 0);
@@ -312,6 +347,7 @@ static const struct test tests[] = {
     {"C5", "a_subscriber_sees_what_is_sent_after_it_subscribed", a_subscriber_sees_what_is_sent_after_it_subscribed, 0},
     {"C5 C6", "sending_to_nobody_never_waits", sending_to_nobody_never_waits, 0},
     {"C5", "the_slowest_holds_the_producers_up", the_slowest_holds_the_producers_up, 0},
+    {"C5 C4", "a_reservation_keeps_its_place_whoever_listens", a_reservation_keeps_its_place_whoever_listens, 0},
     {"C5", "the_slow_are_told_how_many_they_missed", the_slow_are_told_how_many_they_missed, 0},
     {"C5 C10", "a_peek_tells_what_was_missed_and_counts_it_once", a_peek_tells_what_was_missed_and_counts_it_once, 0},
     {"C5 C3", "what_is_overwritten_while_it_is_shown_is_told_at_the_release",
