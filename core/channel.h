@@ -99,6 +99,7 @@ struct pipc_channel {
     struct pipc_interrupts interrupts;
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
+    _Atomic uint32_t open;     /* PRODUCERS_MANY: reservations that were neither committed nor cancelled; a hint */
     _Atomic uint64_t producer; /* identity of that thread, 0 = nobody */
     uint64_t reserved_end;     /* position behind the last reservation */
     uint32_t reserved;
