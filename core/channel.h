@@ -41,7 +41,8 @@ struct pipc_writer {
     struct pipc_lock lock;
     _Atomic uint64_t head;   /* where the next record will begin */
     uint64_t limit;          /* records may reach up to here: what the readers had read when it was looked at last */
-    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment */
+    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment. PRODUCERS_MANY
+                                with DELIVER_ALL: there is no reservation before it */
     _Atomic uint64_t sent;
     _Atomic uint64_t skipped;   /* reserved by somebody who died */
     _Atomic uint64_t cancelled; /* PRODUCERS_MANY: counted as sent, and then given up */
@@ -98,15 +99,17 @@ struct pipc_channel {
     struct pipc_interrupts interrupts;
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
+    _Atomic uint32_t open;     /* PRODUCERS_MANY: reservations that were neither committed nor cancelled; a hint */
     _Atomic uint64_t producer; /* identity of that thread, 0 = nobody */
     uint64_t reserved_end;     /* position behind the last reservation */
     uint32_t reserved;
     _Atomic uint64_t consumer; /* identity of that thread, 0 = nobody */
     struct pipc_reader *shown_by;
-    uint64_t shown_from;
-    struct pipc_cursor shown_end;
+    struct pipc_cursor shown_from, shown_end;
     uint32_t shown;
-    void *data; /* the mapping */
+    uint32_t shown_again;  /* the first so many of them are marked */
+    uint64_t shown_missed; /* before the first of them */
+    void *data;            /* the mapping */
 };
 
 static inline struct pipc_reader *pipc_channel_reader(const struct pipc_channel *channel, uint32_t number)

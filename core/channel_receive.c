@@ -188,16 +188,11 @@ static void add(_Atomic uint64_t *counter, uint64_t more)
                               memory_order_relaxed);
 }
 
-/* Counts what was shown, after it was. */
-static void count_marks(const struct look *look)
+/* Once a record, however often it was shown: when it is taken. */
+static void count_marks(struct pipc_reader *reader, uint64_t again, uint64_t missed)
 {
-    uint64_t again = 0, missed = 0;
-    for (uint32_t i = 0; i < look->count; i++) {
-        again += look->records[i].marks & PIPC_REDELIVERED;
-        missed += look->records[i].missed;
-    }
-    add(&look->reader->redelivered, again);
-    add(&look->reader->missed, missed);
+    add(&reader->redelivered, again);
+    add(&reader->missed, missed);
 }
 
 static void keep_peek(struct look *look)
@@ -205,8 +200,12 @@ static void keep_peek(struct look *look)
     struct pipc_channel *channel = look->channel;
     channel->shown_by = look->reader;
     channel->shown = look->count;
-    channel->shown_from = look->from.at;
+    channel->shown_from = look->from;
     channel->shown_end = look->end;
+    channel->shown_missed = look->records->missed;
+    channel->shown_again = 0;
+    while (channel->shown_again < look->count && look->records[channel->shown_again].marks)
+        channel->shown_again++;
     atomic_store_explicit(&channel->consumer, look->self, memory_order_relaxed);
 }
 
@@ -238,14 +237,14 @@ static int look_once(struct look *look, struct pipc_patience *patience)
     look->count = 0;
     look->freed = false;
     error = gather(look);
-    if (!error)
-        count_marks(look);
     if (!error && !look->copy) {
         keep_peek(look);
         return 0;
     }
-    if (!error)
+    if (!error) {
         take(look, &look->end, 1);
+        count_marks(look->reader, look->records->marks & PIPC_REDELIVERED, look->records->missed);
+    }
     unlock_reader(look);
     return error;
 }
@@ -388,7 +387,7 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
 /* The cursor behind the first `count` of the records shown. */
 static struct pipc_cursor end_of(const struct pipc_channel *channel, uint32_t count)
 {
-    struct pipc_cursor cursor = {channel->shown_from, channel->shown_by->number, channel->shown_by->passed};
+    struct pipc_cursor cursor = channel->shown_from;
     while (count > 0 && cursor.at < channel->shown_end.at) {
         uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
         count -= pipc_record_state(word) == PIPC_RECORD_WHOLE;
@@ -408,13 +407,15 @@ static int release(struct pipc_channel *channel, uint32_t count)
     struct look look = {.channel = channel, .self = pipc_channel_self(channel), .reader = channel->shown_by};
     struct pipc_cursor to = count == channel->shown ? channel->shown_end : end_of(channel, count);
     int error = 0;
-    if (count > 0 && !still_there(channel, channel->shown_from)) {
+    if (count > 0 && !still_there(channel, channel->shown_from.at)) {
         to = channel->shown_end;
         error = pipc_fail(PIPC_E_OVERRUN, "producers have overwritten what was read in place; read faster, or make the "
                                           "ring larger");
     }
-    if (count > 0)
+    if (count > 0) {
         take(&look, &to, count);
+        count_marks(look.reader, count < channel->shown_again ? count : channel->shown_again, channel->shown_missed);
+    }
     atomic_store_explicit(&channel->consumer, 0, memory_order_relaxed);
     unlock_reader(&look);
     return error;

@@ -4,15 +4,17 @@
 
 /* ---- room ---- */
 
-/* DELIVER_LATEST: gives up the oldest records. The reader's side looks at `oldest` after it has copied. */
-static bool overwrite(struct pipc_channel *channel, uint64_t need)
+/* Gives up the oldest records up to a position, or until there is room. A reservation of the living ends it: its place
+ * is not overwritten, though nobody who listens may wait for it. DELIVER_LATEST: the reader's side looks at `oldest`
+ * after it has copied. */
+static bool give_up_oldest(struct pipc_channel *channel, uint64_t up_to, uint64_t need)
 {
     struct pipc_writer *writer = &channel->control->writer;
     uint64_t oldest = atomic_load_explicit(&writer->oldest, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&writer->head, memory_order_relaxed);
     struct pipc_judge judge = {&writer->judged_at, PIPC_JUDGEMENTS};
     bool enough;
-    while (!(enough = need - oldest <= channel->ring.size) && head - oldest <= channel->ring.size && oldest != head) {
+    while (!(enough = need - oldest <= channel->ring.size) && head - oldest <= channel->ring.size && oldest < up_to) {
         uint64_t word = pipc_ring_word(&channel->ring, oldest);
         if (pipc_record_state(word) == PIPC_RECORD_RESERVED && !pipc_channel_skip_dead(channel, oldest, word, &judge))
             break;
@@ -29,13 +31,17 @@ static bool overwrite(struct pipc_channel *channel, uint64_t need)
 bool pipc_channel_find_room(struct pipc_channel *channel, uint64_t need)
 {
     struct pipc_writer *writer = &channel->control->writer;
+    uint64_t head = atomic_load_explicit(&writer->head, memory_order_relaxed);
     if (channel->delivery == PIPC_DELIVER_LATEST)
-        return overwrite(channel, need);
+        return give_up_oldest(channel, head, need);
     do {
         uint64_t slowest = pipc_channel_slowest(channel);
-        if (slowest == UINT64_MAX) /* nobody listens */
-            slowest = atomic_load_explicit(&writer->head, memory_order_relaxed);
-        writer->limit = slowest + channel->ring.size;
+        if (slowest > head) /* nobody listens */
+            slowest = head;
+        if (channel->many && channel->delivery == PIPC_DELIVER_ALL)
+            give_up_oldest(channel, slowest, UINT64_MAX);
+        else
+            writer->limit = slowest + channel->ring.size;
         if (need <= writer->limit)
             return true;
     } while (channel->delivery == PIPC_DELIVER_ALL && pipc_channel_bury_readers(channel, need - channel->ring.size));
@@ -82,6 +88,6 @@ int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct
 void pipc_channel_wake_others(struct pipc_channel *channel)
 {
     pipc_word_bump(&channel->control->items, channel->delivery == PIPC_DELIVER_ONCE ? 1 : INT32_MAX);
-    if (channel->many && channel->delivery == PIPC_DELIVER_LATEST)
+    if (channel->many && channel->delivery != PIPC_DELIVER_ONCE)
         pipc_word_bump(&channel->control->room, 1);
 }

@@ -253,6 +253,8 @@ int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t tim
         error = patiently(&(struct attempt){channel, pipc_channel_self(channel), record, &place}, &patience);
     if (error)
         return error;
+    if (channel->many)
+        atomic_fetch_add_explicit(&channel->open, 1, memory_order_relaxed);
     record->position = place.at;
     record->data = pipc_ring_body(&channel->ring, place.at);
     return 0;
