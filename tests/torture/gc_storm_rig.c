@@ -19,42 +19,9 @@ struct storm {
     int64_t deadline;
 };
 
-/* ---- Channels, as kinds are ---- */
-
-static int open_channel(void **handle, const char *name, uint32_t flags, uint32_t mode)
-{
-    pipc_channel_options options = {.size = 4096, .mode = mode, .delivery = PIPC_DELIVER_ALL};
-    pipc_channel *channel;
-    int error = pipc_channel_open(&channel, name, flags, &options);
-    *handle = channel;
-    return error;
-}
-
-static int close_channel(void *handle)
-{
-    return pipc_channel_close(handle);
-}
-
-static int write_to_channel(void *handle, uint32_t number)
-{
-    return pipc_channel_send(handle, &(pipc_record){.data = &number, .size = sizeof number}, PIPC_NOWAIT);
-}
-
-static int read_from_channel(void *handle, uint32_t *number)
-{
-    return pipc_channel_receive(handle, &(pipc_record){.data = number, .size = sizeof *number}, PIPC_NOWAIT);
-}
-
-static const struct kind channels = {.number = PIPC_KIND_CHANNEL,
-                                     .open = open_channel,
-                                     .close = close_channel,
-                                     .remove = pipc_channel_remove,
-                                     .write = write_to_channel,
-                                     .read = read_from_channel};
-
 static const struct kind *any_kind(uint64_t *seed)
 {
-    const struct kind *const kinds[] = {&kind_queue, &kind_queue, &kind_shm, &channels};
+    const struct kind *const kinds[] = {&kind_queue, &kind_queue, &kind_shm, &kind_channel};
     return kinds[test_random(seed, 4)];
 }
 
@@ -80,7 +47,7 @@ static int work(void *argument)
         if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
             uint32_t number;
             kind->write(handle, 1);
-            if (kind == &channels)
+            if (kind == &kind_channel)
                 kind->read(handle, &number);
             kind->close(handle);
         }
