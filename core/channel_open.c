@@ -172,7 +172,7 @@ static int open_channel(struct pipc_channel *channel, const char *name, uint32_t
                         const pipc_channel_options *asked)
 {
     uint32_t mode = asked->mode ? asked->mode : PIPC_DEFAULT_MODE;
-    uint64_t mine = pipc_self_namespace();
+    uint64_t mine = pipc_who()->pid_namespace;
     struct pipc_reader *reader;
     struct pipc_be_request request = {
         .kind = PIPC_KIND_CHANNEL,
