@@ -95,6 +95,7 @@ struct pipc_channel {
     bool no_spin;
     _Atomic(struct pipc_subscription *) subscription;
     struct pipc_interrupts interrupts;
+    _Atomic uint32_t streak; /* records received by this handle since it last had to wait */
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
     _Atomic uint64_t producer; /* identity of that thread, 0 = nobody */

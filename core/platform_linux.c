@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,9 +92,6 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
 
 bool pipc_may_spin(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set) > 1;
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
