@@ -128,9 +128,10 @@ static struct pipc_cursor start(const struct look *look)
     return cursor;
 }
 
+/* What others were shown before, who gave the lock back alive, is of no account. */
 static void about_to_show(struct look *look, uint64_t up_to)
 {
-    if (look->reader->shown < up_to)
+    if (look->count == 0 || look->reader->shown < up_to)
         look->reader->shown = up_to;
     atomic_signal_fence(memory_order_seq_cst);
 }
