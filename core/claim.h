@@ -15,10 +15,28 @@ struct pipc_claimed {
     uint64_t pull;
 };
 
+/* Claims the slot of the message of `size` bytes that was taken into staging; false: it is not valid, and dropped. */
+bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed *claimed);
+
+/* After a take that failed: as pipc_be_queue_take_failed; notes when the kernel was empty. */
+int pipc_claim_none(struct pipc_queue *queue, size_t *size);
+
 /* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped.
  * *pulls counts takes and bounds them: a hostile peer must not keep the lock busy for ever.
  * 0 (claimed), PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED, _ACCESS, _SYSTEM of the backend. */
-int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls);
+static PIPC_FLAT int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls)
+{
+    while ((*pulls)++ < UINT64_C(4) * queue->max_messages + 64) {
+        long taken = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size);
+        size_t size = (size_t)taken;
+        int error = taken < 0 ? pipc_claim_none(queue, &size) : 0;
+        if (error)
+            return error;
+        if (pipc_claim_taken(queue, size, claimed))
+            return 0;
+    }
+    return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is flooded with messages that are not this queue's");
+}
 
 /* Moves a claimed message from staging into its slot and indexes it. 0 or PIPC_E_DAMAGED. */
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
@@ -36,7 +54,12 @@ bool pipc_audit_due(struct pipc_queue *queue, bool none_full);
 int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
 
 /* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */
-int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience);
+int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patience);
+static inline int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
+{
+    bool free = pipc_lock_try(&queue->control->lock, pipc_queue_self(queue));
+    return free ? 0 : pipc_queue_lock_slowly(queue, patience);
+}
 
 /* Frees every FULL slot. A death on the way is finished by the next thief of the lock. Tells how many. */
 uint64_t pipc_free_all(struct pipc_queue *queue);

@@ -11,11 +11,6 @@
 #define LONGEST_NAP  PIPC_MS(20) /* with the check of the owner after it: 25 ms a death */
 #define SPINS        100
 
-static uint64_t word_of(uint64_t self)
-{
-    return (self & TID) | (self >> 30 << 32);
-}
-
 static uint64_t identity_of(uint64_t word)
 {
     return (word & TID) | (word >> 32 << 30);
@@ -59,7 +54,7 @@ static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t
 
 bool pipc_lock_is_held_by(struct pipc_lock *lock, uint64_t self)
 {
-    return (atomic_load(&lock->word) & ~WAITERS) == word_of(self);
+    return (atomic_load(&lock->word) & ~WAITERS) == pipc_lock_word(self);
 }
 
 static int give_up(struct pipc_patience *patience, int64_t started)
@@ -102,25 +97,16 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
     }
 }
 
-bool pipc_lock_try(struct pipc_lock *lock, uint64_t self)
-{
-    return atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, word_of(self));
-}
-
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience)
 {
-    uint64_t mine = word_of(self);
     for (int i = 0; i < SPINS; i++)
-        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, mine))
+        if (pipc_lock_try(lock, self))
             return 0;
-    return take_slowly(lock, mine, pid_namespace, patience);
+    return take_slowly(lock, pipc_lock_word(self), pid_namespace, patience);
 }
 
-void pipc_lock_give(struct pipc_lock *lock, uint64_t self)
+void pipc_lock_give_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t word)
 {
-    uint64_t mine = word_of(self), word = mine;
-    if (atomic_compare_exchange_strong(&lock->word, &word, 0))
-        return;
     if (word == (mine | WAITERS) && move(lock, word, 0)) {
         PIPC_POINT("lock: given, nobody woken");
         pipc_wake_on(low_half(lock), 1);

@@ -12,10 +12,20 @@ struct pipc_lock {
 #define PIPC_LOCK_STOLEN   (-1)        /* taken from a dead owner: what it guards may be half-done */
 #define PIPC_LOCK_PATIENCE PIPC_MS(25) /* of calls that do not wait */
 
-/* Takes the lock if it is free now. */
-bool pipc_lock_try(struct pipc_lock *lock, uint64_t self);
+static inline uint64_t pipc_lock_word(uint64_t self)
+{
+    return (self & 0x3fffffff) | (self >> 30 << 32);
+}
 
-/* Takes the lock. `self`: this thread's identity. `pid_namespace`: where identities mean something,
+/* Takes the lock if it is free. `self`: this thread's identity. */
+static inline bool pipc_lock_try(struct pipc_lock *lock, uint64_t self)
+{
+    uint64_t unowned = 0;
+    return atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
+           atomic_compare_exchange_strong(&lock->word, &unowned, pipc_lock_word(self));
+}
+
+/* Takes the lock. `pid_namespace`: where identities mean something,
  * 0 = nowhere: never steal. The caller does not hold it. 0, PIPC_LOCK_STOLEN, PIPC_E_BUSY (nowait), or what
  * pipc_patience_check says. */
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience);
@@ -24,6 +34,12 @@ int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace
 bool pipc_lock_is_held_by(struct pipc_lock *lock, uint64_t self);
 
 /* Gives back what the same `self` took; does nothing if it was stolen meanwhile. */
-void pipc_lock_give(struct pipc_lock *lock, uint64_t self);
+void pipc_lock_give_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t word);
+static inline void pipc_lock_give(struct pipc_lock *lock, uint64_t self)
+{
+    uint64_t mine = pipc_lock_word(self), word = mine;
+    if (!atomic_compare_exchange_strong(&lock->word, &word, 0))
+        pipc_lock_give_slowly(lock, mine, word);
+}
 
 #endif

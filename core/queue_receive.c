@@ -32,14 +32,14 @@ static bool wanted(pipc_selection selection, uint32_t type)
 
 /* May the first match that the kernel gives be delivered at once, without looking at what lies behind
  * it? If the kernel keeps our order, and the rule puts no type before another. */
-static bool first_match_is_best(const struct receive *receive)
+static PIPC_FLAT bool first_match_is_best(const struct receive *receive)
 {
     return pipc_be_takes_by_priority && (receive->selection.rule != PIPC_RULE_UP_TO || receive->selection.type == 1);
 }
 
 /* Pulls until the best of the kernel's matches is known. `candidate` stays in staging if it may be
  * delivered from there (*staged); all else is stowed. */
-static int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged, uint64_t *pulls)
+static PIPC_FLAT int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged, uint64_t *pulls)
 {
     struct pipc_queue *queue = receive->queue;
     bool direct = first_match_is_best(receive);
@@ -88,7 +88,7 @@ static void describe(const struct pipc_queue *queue, uint32_t slot, struct pipc_
 }
 
 /* The best FULL slot; its number is PIPC_INDEX_NONE if none is wanted. Damage found on the way is mended once. */
-static int best_full(struct receive *receive, struct pipc_claimed *best)
+static int find_best_full(struct receive *receive, struct pipc_claimed *best)
 {
     if (!find(receive, &best->slot)) {
         int error = pipc_rebuild(receive->queue);
@@ -105,6 +105,12 @@ static int best_full(struct receive *receive, struct pipc_claimed *best)
     return 0;
 }
 
+static PIPC_FLAT int best_full(struct receive *receive, struct pipc_claimed *best)
+{
+    best->slot = PIPC_INDEX_NONE;
+    return pipc_index_is_empty(receive->queue) ? 0 : find_best_full(receive, best);
+}
+
 static bool staged_is_better(const struct pipc_claimed *staged, const struct pipc_claimed *full)
 {
     if (staged->priority != full->priority)
@@ -115,7 +121,7 @@ static bool staged_is_better(const struct pipc_claimed *staged, const struct pip
 }
 
 /* Copies a message to the caller's buffer. */
-static int hand_over(const struct receive *receive, const struct pipc_claimed *from, const void *body)
+static PIPC_FLAT int hand_over(const struct receive *receive, const struct pipc_claimed *from, const void *body)
 {
     pipc_message *to = receive->message;
     uint64_t room = to->size;
@@ -133,15 +139,15 @@ static int hand_over(const struct receive *receive, const struct pipc_claimed *f
     return 0;
 }
 
-static void count_received(struct pipc_queue *queue)
+static PIPC_FLAT void count_received(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
     uint64_t received = atomic_load_explicit(&control->received, memory_order_relaxed);
     atomic_store_explicit(&control->received, received + 1, memory_order_relaxed);
-    atomic_store_explicit(&control->last_receiver, pipc_self_pid(), memory_order_relaxed);
+    atomic_store_explicit(&control->last_receiver, pipc_who()->pid, memory_order_relaxed);
 }
 
-static int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)
+static PIPC_FLAT int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)
 {
     struct pipc_queue *queue = receive->queue;
     int error = hand_over(receive, staged, queue->staging + 1);
@@ -178,7 +184,7 @@ static int deliver_full(struct receive *receive, const struct pipc_claimed *full
     return error;
 }
 
-static int look_locked(struct receive *receive)
+static PIPC_FLAT int look_locked(struct receive *receive)
 {
     struct pipc_queue *queue = receive->queue;
     struct pipc_claimed staged, full;
@@ -198,7 +204,7 @@ static int look_locked(struct receive *receive)
     return full.slot == PIPC_INDEX_NONE ? PIPC_E_EMPTY : deliver_full(receive, &full);
 }
 
-static int look(struct receive *receive, struct pipc_patience *patience)
+static PIPC_FLAT int look(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
     int error = pipc_queue_lock(queue, patience);
@@ -219,24 +225,23 @@ static int empty(void)
     return pipc_fail(PIPC_E_EMPTY, "the queue holds no message that the selection wants");
 }
 
-static int receive_patiently(struct receive *receive, struct pipc_patience *patience)
+static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
     bool any = receive->selection.rule == PIPC_RULE_ANY && !receive->peek;
     struct pipc_word *word = any ? &queue->control->items : &queue->control->picky;
-    bool slept = false;
-    int error = look(receive, patience);
-    while (error == PIPC_E_EMPTY) {
+    struct pipc_watch watch = {0};
+    int error;
+    while ((error = look(receive, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)
-            return pipc_queue_verdict(queue, empty());
-        uint32_t announced = pipc_word_announce(word);
-        if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
-            slept = true;
-            int ended = pipc_word_sleep(word, announced, patience);
-            error = ended ? ended : error;
-        }
+            error = empty();
+        else if ((error = pipc_word_await(word, &watch, patience)) == 0)
+            continue;
+        break;
     }
-    if (slept && error && any)
+    if (!error)
+        return 0;
+    if (watch.slept && any)
         pipc_word_bump(word, 1); /* the wake-up may have been for somebody else too */
     return pipc_queue_verdict(queue, error);
 }
@@ -254,8 +259,8 @@ static int check_receive(pipc_selection selection, const pipc_message *message)
     return 0;
 }
 
-static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout,
-                           bool peek)
+static PIPC_FLAT int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message,
+                                     int64_t timeout, bool peek)
 {
     struct pipc_patience patience;
     struct pipc_call call;
@@ -267,13 +272,13 @@ static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_mes
     if (!error)
         error = pipc_queue_check(queue, PIPC_RECEIVE);
     if (!error)
-        error = pipc_call_enter(&call, queue->nonce);
+        error = pipc_call_begin(&call, queue->nonce);
     if (error)
         return error;
     patience.restart = message->flags & PIPC_RESTART;
     patience.no_spin = queue->no_spin;
     struct receive receive = {queue, selection, message, peek};
-    return pipc_call_leave(&call, receive_patiently(&receive, &patience));
+    return pipc_call_end(&call, receive_patiently(&receive, &patience));
 }
 
 int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)

@@ -8,26 +8,16 @@
 
 #define WATCHED 2u
 #define ASLEEP  1u
-#define MARKS   3u
+#define MARKS   PIPC_WORD_MARKS
 #define STEP    4u
 #define SPINS   400
 
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
-                        const struct pipc_object *object)
+int pipc_patience_limit(struct pipc_patience *patience, int64_t span)
 {
     if (span < 0)
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
-    patience->nowait = span == PIPC_NOWAIT;
-    patience->restart = false;
-    patience->no_spin = false;
-    patience->deadline = PIPC_FOREVER;
-    if (span && span != PIPC_FOREVER) {
-        int64_t now = pipc_now();
-        patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
-    }
-    patience->object = object;
-    patience->interrupts = interrupts;
-    patience->interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0;
+    int64_t now = pipc_now();
+    patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
     return 0;
 }
 
@@ -148,10 +138,23 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
+int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
+{
+    if (watch->announced) {
+        watch->slept = true;
+        int ended = pipc_word_sleep(word, watch->value, patience);
+        if (ended)
+            return ended;
+    }
+    watch->value = pipc_word_announce(word);
+    watch->announced = true;
+    return 0;
+}
+
 /* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the
  * change is found by counting again, and then all are woken. If the count is too high, because sleepers were
  * killed, the kernel wakes fewer than told, and the marks come down for everybody. */
-void pipc_word_bump(struct pipc_word *word, int count)
+void pipc_word_bump_marked(struct pipc_word *word, int count)
 {
     uint32_t current = atomic_load(&word->word), next;
     bool several;

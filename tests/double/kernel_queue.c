@@ -145,21 +145,36 @@ static int take(struct ring *ring, void *text, size_t capacity, size_t *size)
     return 0;
 }
 
-int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+static _Thread_local int failure; /* of the last put or take */
+
+long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
     (void)priority; /* first in, first out: core sorts, see pipc_be_takes_by_priority */
     pthread_mutex_lock(&guard);
-    int error = put(queue->ring, text, size);
+    failure = put(queue->ring, text, size);
     pthread_mutex_unlock(&guard);
-    return error;
+    return failure ? -1 : 0;
 }
 
-int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
+    (void)queue, (void)text, (void)size, (void)priority;
+    return failure;
+}
+
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+{
+    size_t size = 0;
     pthread_mutex_lock(&guard);
-    int error = take(queue->ring, text, capacity, size);
+    failure = take(queue->ring, text, capacity, &size);
     pthread_mutex_unlock(&guard);
-    return error;
+    return failure ? -1 : (long)size;
+}
+
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+{
+    (void)queue, (void)text, (void)capacity, (void)size;
+    return failure;
 }
 
 void pipc_be_queue_close(struct pipc_be_queue *queue)
