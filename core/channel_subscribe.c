@@ -5,7 +5,7 @@
 #include "core/channel.h"
 
 #define GENERATION UINT64_C(0x3ffe) /* of an entry of the table: rises by 2 */
-#define MOST_TRIES 4
+#define MOST_TRIES 2
 
 /* ---- looking at the table ---- */
 
