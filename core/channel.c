@@ -81,21 +81,22 @@ static bool time_to_judge(_Atomic int64_t *judged_at)
 
 /* A reservation of this very thread is nobody's if the thread is in no call and reserved nothing; but who can tell that
  * of all handles? It is left alone. */
-bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, _Atomic int64_t *judged_at)
+bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, uint64_t word, struct pipc_judge *judge)
 {
     struct pipc_record_head *head = pipc_ring_at(&channel->ring, position);
-    uint64_t word = atomic_load(&head->word), pid_namespace = pipc_channel_namespace(channel);
-    if (pipc_record_state(word) != PIPC_RECORD_RESERVED)
-        return true;
-    if (!pid_namespace || !time_to_judge(judged_at) || !pipc_is_dead(word >> 2, pid_namespace))
+    uint64_t pid_namespace = pipc_channel_namespace(channel);
+    if (judge->left == 0 || !pid_namespace || !time_to_judge(judge->judged_at))
+        return false;
+    judge->left--;
+    if (!pipc_is_dead(word >> 2, pid_namespace))
         return false;
     if (atomic_compare_exchange_strong(&head->word, &word, PIPC_RECORD_GIVEN_UP))
         atomic_fetch_add(&channel->control->writer.skipped, 1);
-    atomic_store_explicit(judged_at, 0, memory_order_relaxed); /* there may be more of them */
+    atomic_store_explicit(judge->judged_at, 0, memory_order_relaxed); /* there may be more of them */
     return true;
 }
 
-bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t slowest)
+bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t before)
 {
     uint64_t pid_namespace = pipc_channel_namespace(channel);
     bool buried = false;
@@ -104,7 +105,7 @@ bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t slowest)
     for (uint32_t i = 0; i < channel->readers; i++) {
         struct pipc_reader *reader = pipc_channel_reader(channel, i);
         uint64_t owner = atomic_load(&reader->owner);
-        if (owner && atomic_load(&reader->position) == slowest &&
+        if (owner && atomic_load(&reader->position) < before &&
             pipc_process_is_dead(owner >> PIPC_SUBSCRIPTION_BITS, pid_namespace))
             buried |= atomic_compare_exchange_strong(&reader->owner, &owner, 0); /* even if not active yet */
     }

@@ -30,8 +30,8 @@ struct pipc_reader {
     _Atomic uint64_t received; /* statistics */
     _Atomic uint64_t redelivered;
     _Atomic uint64_t missed;
-    uint32_t number; /* of the next record, to tell how many were missed */
-    uint32_t spare;
+    uint32_t number; /* of the next record, to tell how many were missed, and how many are left */
+    uint32_t passed; /* records given up that this reader has passed by */
     /* A subscriber: [identity of the process 50 | generation 13 | active 1], 0 = nobody. */
     _Atomic uint64_t owner;
 };
@@ -41,12 +41,13 @@ struct pipc_writer {
     struct pipc_lock lock;
     _Atomic uint64_t head;   /* where the next record will begin */
     uint64_t limit;          /* records may reach up to here: what the readers had read when it was looked at last */
-    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment */
+    _Atomic uint64_t oldest; /* DELIVER_LATEST: what lies before it may be overwritten at any moment. PRODUCERS_MANY
+                                with DELIVER_ALL: there is no reservation before it */
     _Atomic uint64_t sent;
     _Atomic uint64_t skipped;   /* reserved by somebody who died */
     _Atomic uint64_t cancelled; /* PRODUCERS_MANY: counted as sent, and then given up */
     _Atomic int64_t judged_at;  /* when who holds the producers up was judged last */
-    uint32_t number;            /* of the next record */
+    uint32_t number;            /* of the next record; `sent` modulo 2^32 */
     uint32_t reserving;         /* PRODUCERS_ONE: the lock's holder has this many reservations */
 };
 
@@ -68,6 +69,7 @@ _Static_assert(sizeof(struct pipc_reader) <= PIPC_LINE, "a reader has a line pai
 struct pipc_cursor {
     uint64_t at;
     uint32_t number;
+    uint32_t passed; /* given up, met before */
 };
 
 /* A subscriber's reader, and whose it is. The handle keeps them all until it is closed. */
@@ -98,15 +100,17 @@ struct pipc_channel {
     _Atomic uint32_t streak; /* records received by this handle since it last had to wait */
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
+    _Atomic uint32_t open;     /* PRODUCERS_MANY: reservations that were neither committed nor cancelled; a hint */
     _Atomic uint64_t producer; /* identity of that thread, 0 = nobody */
     uint64_t reserved_end;     /* position behind the last reservation */
     uint32_t reserved;
     _Atomic uint64_t consumer; /* identity of that thread, 0 = nobody */
     struct pipc_reader *shown_by;
-    uint64_t shown_from;
-    struct pipc_cursor shown_end;
+    struct pipc_cursor shown_from, shown_end;
     uint32_t shown;
-    void *data; /* the mapping */
+    uint32_t shown_again;  /* the first so many of them are marked */
+    uint64_t shown_missed; /* before the first of them */
+    void *data;            /* the mapping */
 };
 
 static inline struct pipc_reader *pipc_channel_reader(const struct pipc_channel *channel, uint32_t number)
@@ -172,13 +176,21 @@ static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
 /* Takes the producers' lock, and mends what a dead owner left. */
 int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience);
 
-/* What stands at a position where a record is reserved: gives it up if its owner is proven dead, which is asked every
- * 10 ms at most, by the clock at *judged_at. False: it is still reserved. */
-bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, _Atomic int64_t *judged_at);
+/* Judging costs system calls, and a hostile peer could ask for as many as the ring has records. */
+struct pipc_judge {
+    _Atomic int64_t *judged_at; /* when this was done last; after a living one not again for 10 ms */
+    uint32_t left;              /* as often yet, in this go */
+};
 
-/* Drops the subscriptions of those of the slowest readers that are proven dead. True: look again. Asked every 10 ms
- * at most. */
-bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t slowest);
+#define PIPC_JUDGEMENTS 64u
+
+/* Gives up what is RESERVED at a position, where `word` stood, if its owner is proven dead. False: it is still
+ * reserved, or it is too early to ask. */
+bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, uint64_t word, struct pipc_judge *judge);
+
+/* Drops the subscriptions of those readers before a position that are proven dead. True: look again. Asked every
+ * 10 ms at most. */
+bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t before);
 
 /* What a handle that is closed gives up: channel_send.c, channel_receive.c. */
 void pipc_channel_drop_reservations(struct pipc_channel *channel);
@@ -204,6 +216,9 @@ int pipc_channel_reader_of(struct pipc_channel *channel, struct pipc_reader **re
 
 /* Ends this handle's subscription if it is this process's, and forgets it. */
 void pipc_channel_unsubscribe(struct pipc_channel *channel);
+
+/* Forgets them only: the channel was never shown to others, or is no longer there. */
+void pipc_channel_forget_subscriptions(struct pipc_channel *channel);
 
 /* The position of the slowest live reader; UINT64_MAX if there is none. */
 uint64_t pipc_channel_slowest(struct pipc_channel *channel);

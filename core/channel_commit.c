@@ -55,6 +55,7 @@ static void commit_batch(struct pipc_channel *channel, uint64_t self, const pipc
     struct pipc_place first = {atomic_load_explicit(&writer->head, memory_order_relaxed), records[0].position,
                                batch_end(channel, records, count, 0)};
     pipc_ring_show(&channel->ring, &first, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, records[0].size));
+    writer->reserving = 0; /* who dies from here on has reserved nothing that is not shown */
     PIPC_POINT("channel: batch shown, head not moved");
     pipc_writer_advance(writer, channel->reserved_end, count);
     let_go(channel, self);
@@ -85,6 +86,7 @@ static int settle_all(struct pipc_channel *channel, uint64_t self, const pipc_re
         if (!commit)
             atomic_fetch_add(&channel->control->writer.cancelled, 1);
     }
+    atomic_fetch_sub_explicit(&channel->open, count, memory_order_relaxed);
     return 0;
 }
 
@@ -135,9 +137,36 @@ int pipc_channel_cancel(pipc_channel *channel, const pipc_record *records, uint3
     return finish(channel, records, count, false);
 }
 
+/* ---- closing ---- */
+
+/* Many producers: all that are this thread's, wherever they lie. While the lock is held nobody overwrites what is
+ * behind the last reader, or the oldest reservation. */
+static void give_up_mine(struct pipc_channel *channel, uint64_t self)
+{
+    struct pipc_writer *writer = &channel->control->writer;
+    bool once = channel->delivery == PIPC_DELIVER_ONCE;
+    uint64_t at = atomic_load(once ? &pipc_channel_reader(channel, 0)->position : &writer->oldest);
+    uint64_t head = atomic_load(&writer->head);
+    while (at < head && head - at <= channel->ring.size) {
+        if (pipc_channel_settle(channel, self, at, PIPC_RECORD_GIVEN_UP))
+            atomic_fetch_add(&writer->cancelled, 1);
+        at += pipc_ring_span(&channel->ring, at);
+    }
+}
+
+/* If somebody keeps the lock long, they are given up when this thread ends. */
 void pipc_channel_drop_reservations(struct pipc_channel *channel)
 {
+    struct pipc_patience patience;
     uint64_t self = pipc_channel_self(channel);
     if (!channel->many && pipc_channel_is_producer(channel, self))
         let_go(channel, self);
+    if (!channel->many || atomic_load(&channel->open) == 0)
+        return;
+    pipc_patience_begin(&patience, PIPC_NOWAIT, NULL, NULL);
+    if (pipc_channel_lock_writer(channel, self, &patience) != 0)
+        return;
+    give_up_mine(channel, self);
+    pipc_channel_unlock_writer(channel, self);
+    pipc_channel_wake_others(channel);
 }

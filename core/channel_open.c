@@ -144,6 +144,17 @@ static int publish(struct pipc_channel *channel)
     return error;
 }
 
+/* A subscriber misses nothing from now on. What he needs is there before others see a new channel: nothing fails later.
+ */
+static int join(struct pipc_channel *channel)
+{
+    struct pipc_reader *reader;
+    uint64_t mine = pipc_who()->pid_namespace;
+    channel->nonce = channel->object->nonce;
+    channel->pid_namespace = mine == channel->object->pid_namespace ? mine : 0;
+    return channel->rights & PIPC_READ ? pipc_channel_reader_of(channel, &reader) : 0;
+}
+
 static int open_once(struct pipc_channel *channel, struct pipc_be_request *request, const pipc_channel_options *asked,
                      uint32_t flags)
 {
@@ -161,10 +172,16 @@ static int open_once(struct pipc_channel *channel, struct pipc_be_request *reque
     PIPC_POINT("channel: opened, not attached");
     if (!error)
         error = attach(channel, pipc_be_memory_size(channel->memory));
+    if (!error && !is_new)
+        error = check_joined(channel, request->name, flags, asked);
     if (!error)
-        error = is_new ? publish(channel) : check_joined(channel, request->name, flags, asked);
-    if (error)
+        error = join(channel);
+    if (!error && is_new)
+        error = publish(channel);
+    if (error) {
+        pipc_channel_forget_subscriptions(channel);
         discard(channel, is_new);
+    }
     return error;
 }
 
@@ -172,8 +189,6 @@ static int open_channel(struct pipc_channel *channel, const char *name, uint32_t
                         const pipc_channel_options *asked)
 {
     uint32_t mode = asked->mode ? asked->mode : PIPC_DEFAULT_MODE;
-    uint64_t mine = pipc_who()->pid_namespace;
-    struct pipc_reader *reader;
     struct pipc_be_request request = {
         .kind = PIPC_KIND_CHANNEL,
         .name = name,
@@ -182,16 +197,7 @@ static int open_channel(struct pipc_channel *channel, const char *name, uint32_t
         .asked_mode = mode,
         .deadline = pipc_now() + PIPC_BUILDER_PATIENCE,
     };
-    int error = open_once(channel, &request, asked, flags);
-    if (error)
-        return error;
-    channel->nonce = channel->object->nonce;
-    channel->pid_namespace = mine == channel->object->pid_namespace ? mine : 0;
-    if (channel->rights & PIPC_READ)
-        error = pipc_channel_reader_of(channel, &reader); /* a subscriber misses nothing from now on */
-    if (error)
-        discard(channel, false);
-    return error;
+    return open_once(channel, &request, asked, flags);
 }
 
 int pipc_channel_open(pipc_channel **out, const char *name, uint32_t flags, const pipc_channel_options *options)

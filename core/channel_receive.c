@@ -18,8 +18,11 @@ struct look {
     pipc_record *records;
     uint32_t most;  /* records to show */
     uint32_t count; /* shown */
+    uint64_t room;  /* in the caller's buffer; the record's size is written over */
+    uint32_t steps; /* left in this go, over what will never be whole */
     bool copy;
-    bool freed;                   /* the position moved */
+    bool freed; /* the position moved */
+    struct pipc_judge judge;
     struct pipc_cursor from, end; /* what was shown */
 };
 
@@ -34,31 +37,28 @@ static bool still_there(const struct pipc_channel *channel, uint64_t position)
     return atomic_load_explicit(&channel->control->writer.oldest, memory_order_relaxed) <= position;
 }
 
-static uint32_t number_at(const struct pipc_channel *channel, uint64_t position)
-{
-    return ((const volatile struct pipc_record_head *)pipc_ring_at(&channel->ring, position))->number;
-}
-
 /* The cursor behind the record where it stands. What will never be whole is not missed if it was met in its turn. */
 static struct pipc_cursor behind(const struct pipc_channel *channel, const struct pipc_cursor *cursor, uint64_t word)
 {
-    struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number};
-    uint32_t number = number_at(channel, cursor->at);
-    if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (word == PIPC_RECORD_GIVEN_UP && number == cursor->number))
+    struct pipc_cursor next = {cursor->at + pipc_ring_span(&channel->ring, cursor->at), cursor->number, cursor->passed};
+    uint32_t number = pipc_ring_number(&channel->ring, cursor->at);
+    bool given_up = word == PIPC_RECORD_GIVEN_UP;
+    if (pipc_record_state(word) == PIPC_RECORD_WHOLE || (given_up && number == cursor->number))
         next.number = number + 1;
+    next.passed += given_up;
     return next;
 }
 
-static int copy_out(const struct pipc_channel *channel, pipc_record *record, uint64_t position, uint64_t size)
+static int copy_out(const struct look *look, pipc_record *record, uint64_t position, uint64_t size)
 {
-    uint64_t room = record->size, bytes = size < room ? size : room;
+    uint64_t room = look->room, bytes = size < room ? size : room;
     if (size > room && !(record->flags & PIPC_TRUNCATE)) {
         record->size = size;
         return pipc_fail(PIPC_E_TOO_SMALL, "the record has %llu bytes, the buffer %llu; the record stays",
                          (unsigned long long)size, (unsigned long long)room);
     }
     if (bytes)
-        memcpy(record->data, pipc_ring_body(&channel->ring, position), bytes);
+        memcpy(record->data, pipc_ring_body(&look->channel->ring, position), bytes);
     record->size = size;
     return 0;
 }
@@ -70,32 +70,36 @@ static int show(const struct look *look, const struct pipc_cursor *cursor, uint6
     uint64_t size = pipc_ring_body_size(&channel->ring, cursor->at, word);
     record->position = cursor->at;
     record->marks = cursor->at < look->reader->again ? PIPC_REDELIVERED : 0;
-    record->missed = channel->delivery == PIPC_DELIVER_LATEST ? number_at(channel, cursor->at) - cursor->number : 0;
+    record->missed =
+        channel->delivery == PIPC_DELIVER_LATEST ? pipc_ring_number(&channel->ring, cursor->at) - cursor->number : 0;
     if (look->copy)
-        return copy_out(channel, record, cursor->at, size);
+        return copy_out(look, record, cursor->at, size);
     record->data = pipc_ring_body(&channel->ring, cursor->at);
     record->size = size;
     return 0;
 }
 
-/* Moves over what will never be whole. 0 and the word of a whole record; PIPC_E_EMPTY; or AGAIN. */
-static int seek(const struct look *look, struct pipc_cursor *cursor, uint64_t *word)
+/* Moves over what will never be whole. 0 and the word of a whole record; PIPC_E_EMPTY; or AGAIN. What stands behind
+ * a record that has been overwritten is no head, and must not be believed, judged or given up: as long as the first
+ * one is there, they all are. */
+static int seek(struct look *look, struct pipc_cursor *cursor, uint64_t *word)
 {
     const struct pipc_ring *ring = &look->channel->ring;
-    for (uint32_t steps = 0; steps < MOST_STEPS; steps++) {
+    uint64_t first = cursor->at;
+    for (; look->steps > 0; look->steps--) {
+        PIPC_POINT("channel: about to look at a head");
         *word = pipc_ring_word(ring, cursor->at);
-        switch (pipc_record_state(*word)) {
-        case PIPC_RECORD_WHOLE:
-            return 0;
-        case PIPC_RECORD_EMPTY:
+        enum pipc_record_state state = pipc_record_state(*word);
+        if (state == PIPC_RECORD_WHOLE)
+            return 0; /* who shows it asks whether the first is still there */
+        if (state != PIPC_RECORD_VOID && !still_there(look->channel, first))
+            return AGAIN;
+        if (state == PIPC_RECORD_EMPTY)
             return PIPC_E_EMPTY;
-        case PIPC_RECORD_RESERVED:
-            if (!pipc_channel_skip_dead(look->channel, cursor->at, &look->reader->judged_at))
-                return PIPC_E_EMPTY;
-            break;
-        default:
+        if (state == PIPC_RECORD_VOID)
             *cursor = behind(look->channel, cursor, *word);
-        }
+        else if (!pipc_channel_skip_dead(look->channel, cursor->at, *word, &look->judge))
+            return look->judge.left > 0 ? PIPC_E_EMPTY : AGAIN;
     }
     return AGAIN;
 }
@@ -106,6 +110,7 @@ static void move(struct look *look, const struct pipc_cursor *to)
 {
     struct pipc_reader *reader = look->reader;
     reader->number = to->number;
+    reader->passed = to->passed;
     atomic_store_explicit(&reader->position, to->at, memory_order_release);
     look->freed = true;
 }
@@ -115,7 +120,7 @@ static struct pipc_cursor start(const struct look *look)
 {
     const struct pipc_channel *channel = look->channel;
     struct pipc_cursor cursor = {atomic_load_explicit(&look->reader->position, memory_order_relaxed),
-                                 look->reader->number};
+                                 look->reader->number, look->reader->passed};
     if (channel->delivery != PIPC_DELIVER_LATEST)
         return cursor;
     uint64_t oldest = atomic_load_explicit(&channel->control->writer.oldest, memory_order_acquire);
@@ -124,9 +129,10 @@ static struct pipc_cursor start(const struct look *look)
     return cursor;
 }
 
+/* What others were shown before, who gave the lock back alive, is of no account. */
 static void about_to_show(struct look *look, uint64_t up_to)
 {
-    if (look->reader->shown < up_to)
+    if (look->count == 0 || look->reader->shown < up_to)
         look->reader->shown = up_to;
     atomic_signal_fence(memory_order_seq_cst);
 }
@@ -138,15 +144,23 @@ static int gather(struct look *look)
     uint64_t word;
     int error = 0;
     look->from = cursor;
-    while (look->count < look->most && (error = seek(look, &cursor, &word)) == 0) {
+    look->steps = MOST_STEPS;
+    look->judge = (struct pipc_judge){&look->reader->judged_at, PIPC_JUDGEMENTS};
+    while (look->count < look->most && cursor.at - look->from.at < look->channel->ring.size) {
+        uint64_t first = cursor.at;
+        if ((error = seek(look, &cursor, &word)))
+            break;
         struct pipc_cursor next = behind(look->channel, &cursor, word);
         if (look->count == 0)
             look->from = cursor;
         about_to_show(look, next.at);
         PIPC_POINT("channel: about to show a record");
         error = show(look, &cursor, word);
-        if (!still_there(look->channel, cursor.at))
+        if (!still_there(look->channel, first)) {
+            if (look->copy)
+                look->records->size = look->room;
             return look->count ? 0 : AGAIN;
+        }
         if (error)
             return error;
         cursor = look->end = next;
@@ -176,16 +190,11 @@ static void add(_Atomic uint64_t *counter, uint64_t more)
                               memory_order_relaxed);
 }
 
-/* Counts what was shown, after it was. */
-static void count_marks(const struct look *look)
+/* Once a record, however often it was shown: when it is taken. */
+static void count_marks(struct pipc_reader *reader, uint64_t again, uint64_t missed)
 {
-    uint64_t again = 0, missed = 0;
-    for (uint32_t i = 0; i < look->count; i++) {
-        again += look->records[i].marks & PIPC_REDELIVERED;
-        missed += look->records[i].missed;
-    }
-    add(&look->reader->redelivered, again);
-    add(&look->reader->missed, missed);
+    add(&reader->redelivered, again);
+    add(&reader->missed, missed);
 }
 
 static void keep_peek(struct look *look)
@@ -193,8 +202,12 @@ static void keep_peek(struct look *look)
     struct pipc_channel *channel = look->channel;
     channel->shown_by = look->reader;
     channel->shown = look->count;
-    channel->shown_from = look->from.at;
+    channel->shown_from = look->from;
     channel->shown_end = look->end;
+    channel->shown_missed = look->records->missed;
+    channel->shown_again = 0;
+    while (channel->shown_again < look->count && look->records[channel->shown_again].marks)
+        channel->shown_again++;
     atomic_store_explicit(&channel->consumer, look->self, memory_order_relaxed);
 }
 
@@ -226,14 +239,14 @@ static int look_once(struct look *look, struct pipc_patience *patience)
     look->count = 0;
     look->freed = false;
     error = gather(look);
-    if (!error)
-        count_marks(look);
     if (!error && !look->copy) {
         keep_peek(look);
         return 0;
     }
-    if (!error)
+    if (!error) {
         take(look, &look->end, 1);
+        count_marks(look->reader, look->records->marks & PIPC_REDELIVERED, look->records->missed);
+    }
     unlock_reader(look);
     return error;
 }
@@ -245,7 +258,7 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
     struct pipc_reader *reader = pipc_channel_reader(channel, 0);
     if (channel->delivery != PIPC_DELIVER_ONCE || !pipc_channel_try(&reader->lock, self))
         return false;
-    struct look look = {.channel = channel, .self = self, .reader = reader, .records = record};
+    struct look look = {.channel = channel, .self = self, .reader = reader, .records = record, .room = record->size};
     struct pipc_cursor cursor = start(&look);
     uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
     bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
@@ -357,7 +370,8 @@ int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t tim
     if (receive_at_once(channel, self, record))
         return 0;
     pipc_channel_begin(channel, &patience, record->flags, timeout);
-    struct look look = {.channel = channel, .self = self, .records = record, .most = 1, .copy = true};
+    struct look look = {
+        .channel = channel, .self = self, .records = record, .most = 1, .room = record->size, .copy = true};
     return patiently(&look, &patience);
 }
 
@@ -382,7 +396,7 @@ int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *cou
 /* The cursor behind the first `count` of the records shown. */
 static struct pipc_cursor end_of(const struct pipc_channel *channel, uint32_t count)
 {
-    struct pipc_cursor cursor = {channel->shown_from, channel->shown_by->number};
+    struct pipc_cursor cursor = channel->shown_from;
     while (count > 0 && cursor.at < channel->shown_end.at) {
         uint64_t word = pipc_ring_word(&channel->ring, cursor.at);
         count -= pipc_record_state(word) == PIPC_RECORD_WHOLE;
@@ -402,13 +416,15 @@ static int release(struct pipc_channel *channel, uint32_t count)
     struct look look = {.channel = channel, .self = pipc_channel_self(channel), .reader = channel->shown_by};
     struct pipc_cursor to = count == channel->shown ? channel->shown_end : end_of(channel, count);
     int error = 0;
-    if (count > 0 && !still_there(channel, channel->shown_from)) {
+    if (count > 0 && !still_there(channel, channel->shown_from.at)) {
         to = channel->shown_end;
         error = pipc_fail(PIPC_E_OVERRUN, "producers have overwritten what was read in place; read faster, or make the "
                                           "ring larger");
     }
-    if (count > 0)
+    if (count > 0) {
         take(&look, &to, count);
+        count_marks(look.reader, count < channel->shown_again ? count : channel->shown_again, channel->shown_missed);
+    }
     atomic_store_explicit(&channel->consumer, 0, memory_order_relaxed);
     unlock_reader(&look);
     return error;

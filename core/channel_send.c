@@ -19,9 +19,10 @@ static void set_aside(struct pipc_channel *channel, uint64_t self, const struct 
     pipc_writer_advance(writer, place->end, 1);
 }
 
-static void hold_reservation(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place)
+static void hold_reservation(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place,
+                             uint32_t reserved)
 {
-    channel->control->writer.reserving = ++channel->reserved;
+    channel->control->writer.reserving = channel->reserved = reserved;
     channel->reserved_end = place->end;
     atomic_store_explicit(&channel->producer, self, memory_order_relaxed);
 }
@@ -33,7 +34,7 @@ static int reserve_more(struct pipc_channel *channel, uint64_t self, uint64_t si
     *place = pipc_place_at(&channel->ring, channel->reserved_end, size);
     if (!pipc_channel_has_room(channel, place))
         return PIPC_E_FULL;
-    hold_reservation(channel, self, place);
+    hold_reservation(channel, self, place, channel->reserved + 1);
     return 0;
 }
 
@@ -51,8 +52,8 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
         error = PIPC_E_FULL;
     else if (channel->many)
         set_aside(channel, self, place);
-    else
-        hold_reservation(channel, self, place);
+    else /* whatever a thread that ended, or the parent, left in the handle */
+        hold_reservation(channel, self, place, 1);
     if (error || channel->many)
         pipc_channel_unlock_writer(channel, self);
     return error;
@@ -260,6 +261,8 @@ int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t tim
         error = patiently(&(struct attempt){channel, pipc_channel_self(channel), record, &place}, &patience);
     if (error)
         return error;
+    if (channel->many)
+        atomic_fetch_add_explicit(&channel->open, 1, memory_order_relaxed);
     record->position = place.at;
     record->data = pipc_ring_body(&channel->ring, place.at);
     return 0;

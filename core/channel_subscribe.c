@@ -5,6 +5,7 @@
 #include "core/channel.h"
 
 #define GENERATION UINT64_C(0x3ffe) /* of an entry of the table: rises by 2 */
+#define MOST_TRIES 2
 
 /* ---- looking at the table ---- */
 
@@ -111,19 +112,31 @@ static bool is_ours(struct pipc_channel *channel, const struct pipc_subscription
                subscription->owner;
 }
 
+/* Somebody who scribbles on the table all the time makes this handle read with what it had last. */
 int pipc_channel_reader_of(struct pipc_channel *channel, struct pipc_reader **reader)
 {
     *reader = pipc_channel_reader(channel, 0);
     if (channel->delivery == PIPC_DELIVER_ONCE)
         return 0;
-    struct pipc_subscription *subscription;
-    while (!is_ours(channel, subscription = atomic_load(&channel->subscription))) {
+    struct pipc_subscription *subscription = atomic_load(&channel->subscription);
+    for (int tries = 0; tries < MOST_TRIES && !is_ours(channel, subscription); tries++) {
         int error = subscribe(channel, subscription);
         if (error)
             return error;
+        subscription = atomic_load(&channel->subscription);
     }
     *reader = pipc_channel_reader(channel, subscription->reader);
     return 0;
+}
+
+void pipc_channel_forget_subscriptions(struct pipc_channel *channel)
+{
+    struct pipc_subscription *subscription = atomic_exchange(&channel->subscription, NULL);
+    while (subscription) {
+        struct pipc_subscription *older = subscription->older;
+        free(subscription);
+        subscription = older;
+    }
 }
 
 void pipc_channel_unsubscribe(struct pipc_channel *channel)
@@ -131,9 +144,5 @@ void pipc_channel_unsubscribe(struct pipc_channel *channel)
     struct pipc_subscription *subscription = atomic_load(&channel->subscription);
     if (is_ours(channel, subscription))
         give_back(channel, subscription);
-    while (subscription) {
-        struct pipc_subscription *older = subscription->older;
-        free(subscription);
-        subscription = older;
-    }
+    pipc_channel_forget_subscriptions(channel);
 }

@@ -23,6 +23,8 @@ void pipc_channel_tell_reader(struct pipc_reader *reader, uint32_t delivery, pip
     bool reads = delivery == PIPC_DELIVER_ONCE || (atomic_load(&reader->owner) & PIPC_SUBSCRIPTION_ACTIVE);
     uint64_t position = atomic_load(&reader->position);
     info->received += atomic_load(&reader->received);
+    if (delivery == PIPC_DELIVER_ONCE) /* until pipc_channel_tell() knows what was sent */
+        info->records = reader->number - reader->passed;
     info->redelivered += atomic_load(&reader->redelivered);
     info->missed += atomic_load(&reader->missed);
     if (!reads)
@@ -32,6 +34,16 @@ void pipc_channel_tell_reader(struct pipc_reader *reader, uint32_t delivery, pip
     info->subscribers++;
 }
 
+/* By the records' numbers, which a reader that was killed before it counted cannot spoil. */
+static uint64_t left(struct pipc_writer *writer, const pipc_channel_info *info)
+{
+    uint64_t given_up = atomic_load(&writer->cancelled);
+    if (info->producers == PIPC_PRODUCERS_MANY)
+        given_up += info->skipped;
+    uint32_t records = writer->number - (uint32_t)given_up - (uint32_t)info->records;
+    return records <= INT32_MAX ? records : 0;
+}
+
 void pipc_channel_tell(struct pipc_channel_control *control, const struct pipc_object *object, pipc_channel_info *info)
 {
     struct pipc_writer *writer = &control->writer;
@@ -39,12 +51,12 @@ void pipc_channel_tell(struct pipc_channel_control *control, const struct pipc_o
     bool once = delivery == PIPC_DELIVER_ONCE, many = control->producers == PIPC_PRODUCERS_MANY;
     uint64_t from = delivery == PIPC_DELIVER_LATEST ? atomic_load(&writer->oldest) : info->bytes;
     uint64_t head = atomic_load(&writer->head), sent = atomic_load(&writer->sent);
+    info->producers = many ? PIPC_PRODUCERS_MANY : PIPC_PRODUCERS_ONE;
     info->skipped = atomic_load(&writer->skipped);
     uint64_t given_up = atomic_load(&writer->cancelled) + (many ? info->skipped : 0);
     info->sent = sent > given_up ? sent - given_up : 0;
     info->bytes = from < head && (info->subscribers || delivery == PIPC_DELIVER_LATEST) ? head - from : 0;
-    info->records = once && info->sent > info->received ? info->sent - info->received : 0;
-    info->producers = many ? PIPC_PRODUCERS_MANY : PIPC_PRODUCERS_ONE;
+    info->records = once && info->bytes ? left(writer, info) : 0;
     info->delivery = delivery;
     info->max_subscribers = once ? 0 : control->readers;
     info->subscribers = once ? 0 : info->subscribers;

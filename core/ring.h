@@ -92,6 +92,11 @@ static inline void *pipc_ring_body(const struct pipc_ring *ring, uint64_t positi
     return pipc_ring_at(ring, position) + 1;
 }
 
+static inline uint32_t pipc_ring_number(const struct pipc_ring *ring, uint64_t position)
+{
+    return ((const volatile struct pipc_record_head *)pipc_ring_at(ring, position))->number;
+}
+
 static inline uint64_t pipc_ring_word(const struct pipc_ring *ring, uint64_t position)
 {
     return atomic_load_explicit(&pipc_ring_at(ring, position)->word, memory_order_acquire);

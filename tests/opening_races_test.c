@@ -79,7 +79,7 @@ static void one_of_each(const struct kind *kind)
 
 static void of_eight_creators_one_creates_and_of_eight_removers_one_removes(void)
 {
-    kind_both(one_of_each);
+    kind_all(one_of_each);
 }
 
 /* ---- everybody opens or creates: all meet in one object ---- */
@@ -114,7 +114,7 @@ static void meeting(const struct kind *kind)
 
 static void racing_open_or_create_meets_in_one_object(void)
 {
-    kind_both(meeting);
+    kind_all(meeting);
 }
 
 /* ---- no rounds: creators, removers and openers all the time ---- */
@@ -161,7 +161,7 @@ static void balance(const struct kind *kind)
 
 static void creations_and_removals_balance_whatever_races(void)
 {
-    kind_both(balance);
+    kind_all(balance);
 }
 
 /* ---- half-made objects are never seen: whoever opens finds the whole of it ---- */
@@ -211,7 +211,7 @@ static void watch_makers(const struct kind *kind)
 
 static void half_made_objects_are_never_visible(void)
 {
-    kind_both(watch_makers);
+    kind_all(watch_makers);
 }
 
 static const struct test tests[] = {
