@@ -26,6 +26,14 @@ uint64_t pipc_self_namespace(void); /* pipc_pid_namespace() without a system cal
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
  * they begin: whoever holds a lock must not become somebody else. */
 void pipc_self_refresh(void);
+
+/* What this thread knows of itself, in one call: it lies where only the thread itself changes it. */
+struct pipc_identity {
+    uint64_t self;          /* pipc_self() */
+    uint64_t pid_namespace; /* pipc_self_namespace() */
+    int locks;              /* that it has between calls: while it has any, it is not refreshed */
+};
+struct pipc_identity *pipc_identity(void);
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */

@@ -103,13 +103,13 @@ uint64_t pipc_self_namespace(void)
     return pipc_pid_namespace();
 }
 
-static _Thread_local uint64_t self;
+static _Thread_local struct pipc_identity me;
 static _Thread_local int32_t self_pid;
 static _Thread_local uint64_t nobody;
 
 static void forget_self(void)
 {
-    self = 0;
+    me = (struct pipc_identity){0};
     nobody = 0;
 }
 
@@ -125,13 +125,20 @@ static uint64_t learn_self(void)
     static _Atomic uint64_t threads;
     pthread_once(&once, watch_forks);
     self_pid = getpid();
-    self = (atomic_fetch_add(&threads, 1) + 1) << 44 >> 14 | ((uint64_t)self_pid & PID_MASK);
-    return self;
+    me.pid_namespace = pipc_pid_namespace();
+    me.self = (atomic_fetch_add(&threads, 1) + 1) << 44 >> 14 | ((uint64_t)self_pid & PID_MASK);
+    return me.self;
 }
 
 uint64_t pipc_self(void)
 {
-    return self ? self : learn_self();
+    return me.self ? me.self : learn_self();
+}
+
+struct pipc_identity *pipc_identity(void)
+{
+    pipc_self();
+    return &me;
 }
 
 uint64_t pipc_nobody(void)

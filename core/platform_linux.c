@@ -160,21 +160,20 @@ static uint64_t hash_start(uint64_t start)
 
 /* What this thread knows of itself. Forgotten in a forked child: by the handler after fork(), and by
  * `*alive`, a word in a page that the kernel wipes in every child, after _Fork() and clone() too. */
-static _Thread_local uint64_t self;
+static _Thread_local struct pipc_identity me;
 static _Thread_local int32_t self_pid;
-static _Thread_local uint64_t self_namespace;
 static _Thread_local uint64_t nobody;
 static _Atomic uint32_t always_alive = 1;
 static _Atomic uint32_t *alive = &always_alive;
 
 static void forget_self(void)
 {
-    self = 0;
+    me.self = 0;
 }
 
 void pipc_self_refresh(void)
 {
-    if (self_namespace >> 32 == 0 || self >> TID_BITS == 0)
+    if (me.locks <= 0 && (me.pid_namespace >> 32 == 0 || me.self >> TID_BITS == 0))
         forget_self();
 }
 
@@ -199,28 +198,37 @@ static uint64_t learn_self(void)
         hash = hash_start(start);
     nobody = 0;
     self_pid = getpid();
-    self_namespace = pipc_pid_namespace();
-    self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
+    me.locks = 0;
+    me.pid_namespace = pipc_pid_namespace();
+    me.self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
     atomic_store_explicit(alive, 1, memory_order_relaxed);
     errno = kept;
-    return self;
+    return me.self;
 }
 
 static bool knows_self(void)
 {
-    return self && atomic_load_explicit(alive, memory_order_relaxed);
+    return me.self && atomic_load_explicit(alive, memory_order_relaxed);
 }
 
 uint64_t pipc_self(void)
 {
-    return knows_self() ? self : learn_self();
+    return knows_self() ? me.self : learn_self();
+}
+
+struct pipc_identity *pipc_identity(void)
+{
+    struct pipc_identity *mine = &me; /* found once: in a shared library that is a call */
+    if (!mine->self || !atomic_load_explicit(alive, memory_order_relaxed))
+        learn_self();
+    return mine;
 }
 
 uint64_t pipc_self_namespace(void)
 {
     if (!knows_self())
         learn_self();
-    return self_namespace;
+    return me.pid_namespace;
 }
 
 uint64_t pipc_nobody(void)
