@@ -112,6 +112,8 @@ static int wait_for(struct mutex *at, const struct owner *me, int64_t timeout)
 static int lock_slowly(struct mutex *at, struct pipc_identity *thread, int64_t timeout)
 {
     pipc_calling("pipc_mutex_lock", NULL);
+    if (timeout < 0)
+        return pipc_fail(PIPC_E_INVALID, "the time span is negative");
     settle(at, thread->pid_namespace);
     struct owner me = owner_of(at, thread);
     if (pipc_lock_is_of(&at->lock, me.self))

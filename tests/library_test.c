@@ -37,6 +37,9 @@ static void promised_figures_are_the_documented_ones(void)
     CHECK_EQUAL(PIPC_NS(7), 7);
     CHECK_EQUAL(PIPC_SECONDS(3), INT64_C(3000000000));
     CHECK_EQUAL(sizeof(pipc_event), 16);
+    CHECK_EQUAL(sizeof(pipc_mutex), 16);
+    CHECK_EQUAL(sizeof(pipc_semaphore), 16);
+    CHECK_EQUAL(PIPC_SEMAPHORE_MAX, INT32_MAX);
 }
 
 /* The facts tell the kernel's limits as they are: what they call possible goes through the kernel. */
