@@ -85,6 +85,17 @@ int pipc_mutex_init(pipc_mutex *mutex)
     return 0;
 }
 
+/* Who could not learn all of where it lives asks again when that matters: the owner may be dead. */
+static void learn_where(struct mutex *at, struct pipc_identity *thread)
+{
+    bool abroad = atomic_load(&at->home) != thread->pid_namespace;
+    if (abroad && thread->pid_namespace >> 32 == 0 && atomic_load(&at->lock.word) != 0) {
+        pipc_self_refresh();
+        pipc_identity();
+    }
+    settle(at, thread->pid_namespace);
+}
+
 static int try_once(struct mutex *at, const struct owner *me)
 {
     if (pipc_lock_try(&at->lock, me->self))
@@ -114,7 +125,7 @@ static int lock_slowly(struct mutex *at, struct pipc_identity *thread, int64_t t
     pipc_calling("pipc_mutex_lock", NULL);
     if (timeout < 0)
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
-    settle(at, thread->pid_namespace);
+    learn_where(at, thread);
     struct owner me = owner_of(at, thread);
     if (pipc_lock_is_of(&at->lock, me.self))
         return pipc_fail(PIPC_E_DEADLOCK, "this thread has the lock already, and it is not recursive");
