@@ -1,12 +1,12 @@
 /* The public lock of core/mutex.c over core/lock.c: who is told of deaths, and in which pid namespace owners are noted.
- * The waiting is that of lock.pml; here whoever finds the lock taken looks again.
+ * The sleeping is that of lock.pml; here whoever finds the lock taken looks again, or gives up.
  *
- * PROCESSES lock ROUNDS times each. The last of them lives in another pid namespace if ABROAD is set: to it the
- * identities noted at the others' home look dead, and its own looks dead to them. Whoever is told of a death mends;
- * whoever is not told must find nothing to mend, and each death with the lock is told once.
- * Seeded bugs: FREE_FIRST (a thief frees the lock of the dead, then takes it like anyone), TELL_ALL (whoever
- * waited behind the dead tells its caller so), NO_HOME (owners are judged wherever they live), HOME_BY_STORE (who locks
- * notes his own home each time), HOME_LATE (the first one locks, and then notes where).
+ * PROCESSES lock ROUNDS times each. With ABROAD the last of them lives in another pid namespace: the identities of the
+ * others look dead to it, and its own to them. Whoever is not told of a death must find the lock given back; each death
+ * with the lock is told to exactly one, who may die of it.
+ * Seeded bugs: FREE_FIRST (a thief frees the lock of the dead, then takes it like anyone), TELL_ALL (whoever saw
+ * the dead owner says so), STEAL_UNSEEN (a thief stores), NO_HOME (owners are judged wherever they live), HOME_BY_STORE
+ * (each notes his own home), HOME_LATE (the first one locks, and then notes where).
  */
 #ifndef PROCESSES
 #define PROCESSES 3
@@ -19,97 +19,81 @@
 #endif
 
 #define SELF      (me + 1)
-#define NOBODY    (8 + me) /* an identity of this process that nobody can judge */
+#define NOBODY    (8 + me) /* an identity of this process that says nothing of its life */
 #ifdef ABROAD
-#define HERE(i)   (i == PROCESSES - 1 -> 2 : 1)
+#define HERE(i)   ((i) == PROCESSES - 1 -> 2 : 1)
 #else
 #define HERE(i)   1
 #endif
+#ifdef NO_HOME
+#define AT_HOME   true
+#else
+#define AT_HOME   (home == HERE(me))
+#endif
 
-byte word;           /* the owner: SELF, NOBODY; 0 is free */
-byte home;           /* 0: nobody has locked yet */
+byte word;         /* the owner: SELF or NOBODY of a process; 0 is free */
+byte home;         /* 0: nobody has locked yet */
 bool killed[PROCESSES];
 byte kills = KILLS;
-byte inside;         /* number + 1 of who has the lock, killed or not; 0 nobody */
-bool abroad_died;    /* with the lock, or it seems so: it stays locked for ever */
-byte deaths, told;   /* with the lock; to the living or to who died of it */
+byte inside;       /* number + 1 of who has the lock, killed or not; 0: nobody */
+byte deaths, told; /* with the lock */
 
 #define MORTAL unless { killed[me] }
 
-/* What pipc_is_dead() says here of an owner. It is asked only at home; NOBODY is no number of a process. */
-#ifdef NO_HOME
-#define JUDGES    true
-#else
-#define JUDGES    home == HERE(me)
-#endif
-#define OWNER     (seen - 1)
-#define LOOKS_DEAD(owner) (owner >= 1 && owner <= PROCESSES && \
-                           (killed[owner - 1] || HERE(me) != HERE(owner - 1)))
+/* pipc_is_dead() */
+#define IS_DEAD(owner) ((owner) <= PROCESSES && (killed[(owner) - 1] || HERE(me) != HERE((owner) - 1)))
 
-/* The lock is ours by compare-and-swap; `by_theft` says whether we are told. */
 inline enter(by_theft)
 {
     if
-    :: by_theft -> assert(inside != 0); assert(killed[inside - 1]); told++
+    :: by_theft -> assert(inside != 0 && killed[inside - 1]); told++
     :: else -> assert(inside == 0)
     fi;
-    inside = SELF;
-    assert(told <= deaths)
+    inside = SELF
 }
 
 proctype process(byte me)
 {
     byte seen, mine, left = ROUNDS;
-#ifdef TELL_ALL
     bool met_dead;
-#endif
     {
         skip;
 round:
         atomic {
+            met_dead = false;
             if
             :: left == 0 -> goto done
             :: else -> left--
             fi
         };
-#ifdef HOME_BY_STORE
-        home = HERE(me);
-#elif defined(HOME_LATE)
-        mine = (home == 0 || home == HERE(me) -> SELF : NOBODY);
-        goto chosen;
+#if defined(HOME_LATE)
+        mine = (home == 0 || AT_HOME -> SELF : NOBODY);
 #else
         atomic { /* settle */
             if
+#ifdef HOME_BY_STORE
+            :: true -> home = HERE(me)
+#else
             :: home == 0 -> home = HERE(me)
             :: else
+#endif
             fi
         };
+        mine = (AT_HOME -> SELF : NOBODY); /* owner_of */
 #endif
-        mine = (home == HERE(me) -> SELF : NOBODY);
-chosen:
 again:
-        atomic {
+        atomic { /* pipc_lock_try, and the look of may_steal */
             seen = word;
             if
-            :: seen == 0 -> word = mine; enter(false); goto critical
-            :: else
+            :: seen == 0 -> word = mine; enter(met_dead); goto critical
+            :: seen != 0 && AT_HOME && IS_DEAD(seen) -> skip
+            :: seen != 0 && !(AT_HOME && IS_DEAD(seen)) -> goto again
+            :: seen != 0 && !(AT_HOME && IS_DEAD(seen)) -> goto round /* gives up */
             fi
         };
-        atomic { /* may_steal */
-            if
-            :: JUDGES && LOOKS_DEAD(seen) -> skip
-            :: else -> /* wait; for ever, if the owner is dead and nobody can know: then the model ends here */
-                (word != seen || (JUDGES && LOOKS_DEAD(seen)) || (killed[inside - 1] && seen > PROCESSES)
-#ifdef ABROAD
-                 || killed[inside - 1] && HERE(me) != 1
+#ifdef TELL_ALL
+        met_dead = true;
 #endif
-                );
-                if
-                :: word == seen && killed[inside - 1] && !(JUDGES && LOOKS_DEAD(seen)) -> goto done /* a deadline */
-                :: else -> goto again
-                fi
-            fi
-        };
 #ifdef FREE_FIRST
         atomic {
             if
@@ -119,19 +103,19 @@ again:
         };
         atomic {
             if
-            :: word == 0 -> word = mine; enter(true); goto critical
+            :: word == 0 -> word = mine; enter(true)
             :: else -> goto again
             fi
         };
 #else
-        atomic {
+        atomic { /* steal */
             if
+#ifdef STEAL_UNSEEN
+            :: true -> word = mine; enter(true)
+#else
             :: word == seen -> word = mine; enter(true)
-            :: else ->
-#ifdef TELL_ALL
-                met_dead = true;
+            :: else -> goto again
 #endif
-                goto again
             fi
         };
 #endif
@@ -145,11 +129,7 @@ critical:
         };
 #endif
         assert(inside == SELF);
-        atomic { /* pipc_lock_give */
-            assert(word == mine);
-            word = 0;
-            inside = 0
-        };
+        atomic { assert(word == mine); word = 0; inside = 0 }; /* pipc_lock_give */
         goto round;
 done:
         skip
@@ -184,4 +164,7 @@ init
         run killer()
 #endif
     }
+    (_nr_pr == 1); /* all have ended: the last death, if it was with the lock, waits for whoever comes next */
+    assert((word != 0) == (inside != 0));
+    assert(told + (inside != 0) == deaths)
 }
