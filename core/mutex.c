@@ -132,7 +132,7 @@ static int lock_slowly(struct mutex *at, struct pipc_identity *thread, int64_t t
     int error = timeout == PIPC_NOWAIT ? try_once(at, &me) : wait_for(at, &me, timeout);
     if (error && error != PIPC_LOCK_STOLEN)
         return error;
-    PIPC_POINT("mutex: locked, not told");
+    PIPC_POINT("mutex: locked after all, not told");
     thread->locks++;
     return error ? pipc_fail(PIPC_E_OWNER_DIED, "the last owner died with the lock, which is yours now") : 0;
 }

@@ -14,7 +14,8 @@
  *  first since the memory was zeros or pipc_mutex_init(). Threads of other namespaces, and those that find no `/proc`,
  *  may lock too; but they never take the lock from the dead, and if they die with it, it stays locked until
  *  pipc_mutex_init(). A process that calls `exec` with the lock keeps it until the new program ends, or
- *  locks it itself and is told #PIPC_E_OWNER_DIED.
+ *  locks it itself and is told #PIPC_E_OWNER_DIED. A build for the generic platform (pipc_facts::platform) sees only
+ * the deaths of whole processes, once their parents have waited for them.
  */
 #ifndef PIPC_MUTEX_H
 #define PIPC_MUTEX_H

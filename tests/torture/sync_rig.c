@@ -156,8 +156,10 @@ static void settle_tokens(struct storm *storm)
 
 static void go_through(struct storm *storm, int64_t until)
 {
-    memset(storm->yard, 0, sizeof *storm->yard); /* zeros are ready; who locks first settles where it is at home */
+    memset(storm->yard, 0, sizeof *storm->yard);
     memset(storm->deaths, 0, sizeof storm->deaths);
+    if (storm->figures.trials % 4) /* else a member settles where the lock is at home, and may die of it */
+        settle_lock(storm);
     crew_run(&storm->crew, KILLS_A_ROUND, until, NULL);
     crew_end(&storm->crew);
     settle_lock(storm);
