@@ -190,7 +190,7 @@ static void forget_self(void)
 void pipc_self_refresh(void)
 {
     const struct pipc_who *known = &pipc_known_self;
-    if (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0)
+    if (known->locks <= 0 && (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0))
         forget_self();
 }
 
@@ -210,7 +210,7 @@ static uint64_t identity_of(pid_t tid)
     return hash << TID_BITS | ((uint64_t)tid & TID_MASK);
 }
 
-const struct pipc_who *pipc_learn_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct pipc_who *known = &pipc_known_self;
@@ -220,6 +220,7 @@ const struct pipc_who *pipc_learn_self(void)
     known->pid = getpid();
     known->pid_namespace = pipc_pid_namespace();
     known->process = 0;
+    known->locks = 0;
     known->self = identity_of((pid_t)syscall(SYS_gettid));
     atomic_store_explicit(pipc_alive, 1, memory_order_relaxed);
     release_cancellation(cancellation);
