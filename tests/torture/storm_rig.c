@@ -76,25 +76,10 @@ static void send_one(struct storm *storm, pipc_queue *queue, unsigned seat, uint
         REQUIRE_OK(error);
 }
 
-static pipc_selection any_selection(uint64_t *dice)
-{
-    uint32_t type = 1 + test_random(dice, LETTER_TYPES);
-    switch (test_random(dice, 6)) {
-    case 0:
-        return pipc_exactly(type);
-    case 1:
-        return pipc_except(type);
-    case 2:
-        return pipc_up_to(type);
-    default:
-        return pipc_any();
-    }
-}
-
 /* Who is choosy waits only a little: what fills the queue may be of no type that anybody here wants. */
 static void receive_one(struct storm *storm, pipc_queue *queue, unsigned seat, uint64_t *dice)
 {
-    pipc_selection selection = any_selection(dice);
+    pipc_selection selection = queue_any_selection(dice, LETTER_TYPES);
     bool peek = test_random(dice, 16) == 0;
     int64_t patience = any_patience(dice);
     struct queue_got got;
