@@ -8,6 +8,8 @@
 
 #define AUDIT_EVERY  ((uint64_t)PIPC_MS(100))
 #define AUDIT_SELDOM ((uint64_t)PIPC_MS(500))
+#define LONGEST_PULL PIPC_MS(10) /* with the lock held: others wait for it, some no more than 25 ms */
+#define CLOCK_EVERY  64          /* takes; most calls need one and never look at the clock */
 
 static const unsigned char *staged_body(const struct pipc_queue *queue)
 {
@@ -72,10 +74,22 @@ static uint64_t most_pulls(const struct pipc_queue *queue)
     return UINT64_C(4) * queue->max_messages + 64;
 }
 
-int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls)
+static bool long_enough(struct pipc_pulls *pulls)
+{
+    if (pulls->count % CLOCK_EVERY != 0)
+        return false;
+    int64_t now = pipc_now();
+    if (pulls->until == 0)
+        pulls->until = now + LONGEST_PULL;
+    return now > pulls->until;
+}
+
+int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, struct pipc_pulls *pulls)
 {
     struct pipc_envelope envelope;
-    while ((*pulls)++ < most_pulls(queue)) {
+    while (pulls->count++ < most_pulls(queue)) {
+        if (long_enough(pulls))
+            return PIPC_CLAIM_LATER;
         size_t size = 0;
         int error = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size, &size);
         if (error == PIPC_E_EMPTY)
@@ -90,6 +104,7 @@ int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint
             return 0;
         }
         pipc_staging_clear(queue);
+        pulls->dropped++;
     }
     return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is flooded with messages that are not this queue's");
 }
@@ -241,7 +256,7 @@ static uint64_t free_noted(struct pipc_queue *queue)
     return taken;
 }
 
-int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
+int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
 {
     struct pipc_control *control = queue->control;
     struct pipc_claimed claimed;
@@ -252,6 +267,8 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
+    if (error == PIPC_CLAIM_LATER)
+        atomic_store(&control->audit_wanted, 1);
     if (error != PIPC_E_EMPTY)
         return error;
     PIPC_POINT("audit: pulled, not freed");

@@ -15,10 +15,20 @@ struct pipc_claimed {
     uint64_t pull;
 };
 
-/* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped.
- * *pulls counts takes and bounds them: a hostile peer must not keep the lock busy for ever.
- * 0 (claimed), PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED, _ACCESS, _SYSTEM of the backend. */
-int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls);
+/* The takes from the kernel's queue since the lock was taken; zeros at first. Their number and their time are bounded:
+ * a hostile peer must not keep the lock busy. */
+struct pipc_pulls {
+    uint64_t count;
+    uint64_t dropped; /* of them, those that were not this queue's */
+    int64_t until;    /* pipc_now() scale; 0 = few so far */
+};
+
+#define PIPC_CLAIM_LATER (-2) /* the lock was held for long enough: give it back, and begin anew */
+
+/* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped. What was stowed before
+ * is not lost when it is LATER. 0 (claimed), PIPC_CLAIM_LATER, PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED,
+ * _ACCESS, _SYSTEM of the backend. */
+int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, struct pipc_pulls *pulls);
 
 /* Moves a claimed message from staging into its slot and indexes it. 0 or PIPC_E_DAMAGED. */
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
@@ -33,7 +43,7 @@ bool pipc_audit_due(struct pipc_queue *queue, bool none_full);
 
 /* Frees places whose kernel message vanished or whose dead sender never put it, and balances the books. Call
  * when the kernel said empty; pulls once more (what turns up is stowed). 0 or an error of pipc_claim_next. */
-int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
+int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls);
 
 /* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */
 int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience);

@@ -15,7 +15,7 @@
 #define LOOK_EVERY PIPC_US(150)
 #define SILENCE    PIPC_SECONDS(60) /* longer than any call may take on any machine */
 
-enum { LEAST_KILLS = 100, LEAST_JUDGED = 10, OFTEN = 1000 };
+enum { LEAST_KILLS = 100, LEAST_JUDGED = 10, OFTEN = 1000, BUSY = 100000 };
 
 struct crew_board *crew_board_make(void)
 {
@@ -101,7 +101,7 @@ static void begin(struct crew *crew, unsigned seat)
         member->die = now + 6 * crew->life; /* if it does not come to its point */
         sitting.nth = 1u << (3 + test_random(&crew->dice, 8));
         if (test_random(&crew->dice, 4) == 0 && (sitting.point = neglected(crew)) != POINTS_NONE)
-            sitting.nth = 1 + test_random(&crew->dice, 3);
+            sitting.nth = 1 + test_random(&crew->dice, times_reached(crew->board, sitting.point) > BUSY ? 3 : 1);
     }
     if (crew->stops && seat >= crew->spared && test_random(&crew->dice, 3) == 0) {
         member->stop = now + within(crew, crew->life / 2);
