@@ -27,7 +27,7 @@ struct pipc_be_queue {
 
 static struct ring *rings;
 static uint64_t last_label;
-static bool flooded;
+static int64_t takes_before_the_flood = INT64_MAX;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* of the list and of every ring in it */
 
 static struct ring **find(uint64_t label)
@@ -57,10 +57,10 @@ void pipc_double_queue_remove(uint64_t label)
     pthread_mutex_unlock(&guard);
 }
 
-void pipc_double_flood(bool on)
+void pipc_double_flood(int64_t after)
 {
     pthread_mutex_lock(&guard);
-    flooded = on;
+    takes_before_the_flood = after;
     pthread_mutex_unlock(&guard);
 }
 
@@ -142,7 +142,7 @@ static int take(struct ring *ring, void *text, size_t capacity, size_t *size)
 {
     if (ring->removed)
         return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is gone");
-    if (flooded) {
+    if (takes_before_the_flood < INT64_MAX && takes_before_the_flood-- <= 0) {
         memset(text, 7, capacity);
         *size = capacity;
         return 0;

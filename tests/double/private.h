@@ -31,7 +31,7 @@ struct pipc_be_memory *pipc_double_open_nth(unsigned nth);
 /* Removes the kernel queue with this label from the table, if there is one. */
 void pipc_double_queue_remove(uint64_t label);
 
-/* From now on, until it is told otherwise, every take from a kernel queue gets a foreign message. */
-void pipc_double_flood(bool on);
+/* After so many takes from kernel queues, counted from now, each gets a foreign message. INT64_MAX: none does. */
+void pipc_double_flood(int64_t after);
 
 #endif

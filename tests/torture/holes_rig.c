@@ -1,10 +1,13 @@
 /* Holes in a queue: each test is one that a missing line of the code would leave open (holes.h); ./dev mutate takes
  * those lines away one by one. Those of names are in holes_names_rig.c. */
+#include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/claim.h"
 #include "holes.h"
+#include "probe.h"
 #include "rig.h"
 
 enum { BIG = 20000 };
@@ -110,6 +113,25 @@ static void a_stopped_senders_place_stays_its_own(void)
     empty_and_whole(queue, 1, 8);
 }
 
+/* Who opened it from elsewhere cannot tell who is dead: he takes no place over. */
+static void a_dead_senders_place_is_not_taken_from_another_pid_namespace(void)
+{
+    size_t bytes;
+    pipc_queue *queue = queue_make("q", 1, 64), *abroad = NULL;
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, test_name("q"), &bytes);
+    REQUIRE(object != NULL);
+    REQUIRE(holes_killed(HOLES_PLAN(queue, "send: reserved, no ticket", .number = 1, .size = 8), send));
+    object->pid_namespace ^= 1;
+    REQUIRE_OK(pipc_queue_open(&abroad, test_name("q"), PIPC_FOREIGN_PIDS, NULL));
+    object->pid_namespace ^= 1;
+    CHECK_ERROR(queue_send(abroad, 1, 0, 2, 8, PIPC_NOWAIT), FULL);
+    CHECK_OK(queue_send(queue, 1, 0, 3, 8, PIPC_SECONDS(20)));
+    CHECK(queue_expect(queue, pipc_any(), 3));
+    CHECK_OK(pipc_queue_close(abroad));
+    probe_unmap(object, bytes);
+    empty_and_whole(queue, 1, 8);
+}
+
 /* ---- receivers ---- */
 
 static void a_message_that_the_dead_did_not_want_is_not_lost(void)
@@ -125,6 +147,19 @@ static void a_message_that_the_dead_did_not_want_is_not_lost(void)
             CHECK_EQUAL(got.number, 1);
         empty_and_whole(queue, 2, 8);
     }
+}
+
+/* Nor if the notes on its links were scribbled on meanwhile: then the indexes are built anew. */
+static void a_stowed_message_survives_damaged_notes(void)
+{
+    pipc_queue *queue = queue_make("q", 2, 64);
+    struct queue_got got;
+    send_now(queue, 1, 8);
+    REQUIRE(holes_killed(HOLES_PLAN(queue, "stow: in the indexes, still staged", .type = 2), receive));
+    queue->control->undo_count = UINT32_MAX;
+    if (CHECK_OK(queue_receive(queue, pipc_any(), &got, PIPC_SECONDS(20))))
+        CHECK_EQUAL(got.number, 1);
+    empty_and_whole(queue, 2, 8);
 }
 
 static void a_receiver_killed_while_it_delivers_keeps_no_place(void)
@@ -255,6 +290,45 @@ static void a_stopped_holder_is_not_robbed(void)
     empty_and_whole(queue, 2, 8);
 }
 
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+static void alarm_every(long microseconds)
+{
+    struct sigaction action = {.sa_handler = count_signal};
+    struct itimerval timer = {{0, microseconds}, {0, microseconds}};
+    REQUIRE(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &timer, NULL) == 0);
+}
+
+static int receive_flagged(pipc_queue *queue, uint32_t flags, int64_t timeout)
+{
+    char byte;
+    pipc_message message = {.data = &byte, .size = 1, .flags = flags};
+    return pipc_queue_receive(queue, pipc_any(), &message, timeout);
+}
+
+/* As in any other sleep: a handler ends it, unless the call restarts, or does not wait but for the lock. */
+static void a_signal_ends_the_wait_for_a_stopped_holder(void)
+{
+    pipc_queue *queue = queue_make("q", 2, 64);
+    send_now(queue, 1, 8);
+    pid_t holder = holes_stopped(HOLES_PLAN(queue, "receive: locked", .nth = 1), receive);
+    alarm_every(3000);
+    CHECK_ERROR(receive_flagged(queue, 0, PIPC_FOREVER), INTERRUPTED);
+    CHECK_ERROR(receive_flagged(queue, PIPC_RESTART, PIPC_MS(200)), TIMEOUT);
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_ERROR(receive_flagged(queue, 0, PIPC_NOWAIT), BUSY);
+    alarm_every(0);
+    CHECK(signals > 2);
+    CHECK_EQUAL(holes_resumed(holder), 1);
+    empty_and_whole(queue, 2, 8);
+}
+
 static void a_zombie_that_holds_the_lock_is_robbed(void)
 {
     pipc_queue *queue = queue_make("q", 2, 64);
@@ -315,7 +389,10 @@ static const struct test tests[] = {
     {"Q9", "full_is_not_said_when_a_place_was_free_all_the_time", full_is_not_said_when_a_place_was_free_all_the_time,
      0},
     {"G5", "a_stopped_senders_place_stays_its_own", a_stopped_senders_place_stays_its_own, 0},
+    {"G4 G5", "a_dead_senders_place_is_not_taken_from_another_pid_namespace",
+     a_dead_senders_place_is_not_taken_from_another_pid_namespace, 0},
     {"G3", "a_message_that_the_dead_did_not_want_is_not_lost", a_message_that_the_dead_did_not_want_is_not_lost, 0},
+    {"G3 G6", "a_stowed_message_survives_damaged_notes", a_stowed_message_survives_damaged_notes, 0},
     {"G3 G5", "a_receiver_killed_while_it_delivers_keeps_no_place", a_receiver_killed_while_it_delivers_keeps_no_place,
      0},
     {"G3", "a_death_in_the_indexes_loses_no_other_message", a_death_in_the_indexes_loses_no_other_message, 0},
@@ -324,6 +401,7 @@ static const struct test tests[] = {
      0},
     {"G6", "a_length_that_lies_is_cut_to_what_a_place_holds", a_length_that_lies_is_cut_to_what_a_place_holds, 0},
     {"G4", "a_stopped_holder_is_not_robbed", a_stopped_holder_is_not_robbed, 20},
+    {"Q12 G4", "a_signal_ends_the_wait_for_a_stopped_holder", a_signal_ends_the_wait_for_a_stopped_holder, 0},
     {"G4", "a_zombie_that_holds_the_lock_is_robbed", a_zombie_that_holds_the_lock_is_robbed, 0},
     {"G4", "a_number_that_was_given_anew_does_not_keep_the_lock", a_number_that_was_given_anew_does_not_keep_the_lock,
      0},
