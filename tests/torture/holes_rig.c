@@ -125,6 +125,10 @@ static void a_dead_senders_place_is_not_taken_from_another_pid_namespace(void)
     REQUIRE_OK(pipc_queue_open(&abroad, test_name("q"), PIPC_FOREIGN_PIDS, NULL));
     object->pid_namespace ^= 1;
     CHECK_ERROR(queue_send(abroad, 1, 0, 2, 8, PIPC_NOWAIT), FULL);
+    atomic_store(&queue->words[0],
+                 pipc_word_make(PIPC_SLOT_RESERVED, 5, pipc_self())); /* here it is called as we are */
+    atomic_store(&queue->control->takeover_at, 0);
+    CHECK_ERROR(queue_send(abroad, 1, 0, 2, 8, PIPC_NOWAIT), FULL);
     CHECK_OK(queue_send(queue, 1, 0, 3, 8, PIPC_SECONDS(20)));
     CHECK(queue_expect(queue, pipc_any(), 3));
     CHECK_OK(pipc_queue_close(abroad));
