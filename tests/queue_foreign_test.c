@@ -176,9 +176,9 @@ struct flood {
 static int pour(void *argument)
 {
     struct flood *flood = argument;
-    char text[1] = "";
+    _Alignas(8) char text[PIPC_BE_PREFIX + 1] = "";
     while (!atomic_load(&flood->stop))
-        pipc_be_queue_put(flood->queue->kernel, text, 1, 0);
+        pipc_be_queue_put(flood->queue->kernel, text + PIPC_BE_PREFIX, 1, 0);
     return 0;
 }
 
