@@ -1,5 +1,5 @@
 /* How long a batch is, is found by trial; the order of the contenders is drawn anew each turn. */
-#include "bench/duel.h"
+#include "bench/runner/duel.h"
 
 #include <stdlib.h>
 

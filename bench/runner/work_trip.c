@@ -2,9 +2,9 @@
  * reading of the clock disturbs: "ns" is their median. Then trip by trip: "p50", "p99", "p999". */
 #include <stdlib.h>
 
-#include "bench/crew.h"
-#include "bench/message.h"
-#include "bench/runner.h"
+#include "bench/runner/crew.h"
+#include "bench/runner/message.h"
+#include "bench/runner/runner.h"
 
 #define BLOCK       32
 #define SAMPLES_MAX 524288

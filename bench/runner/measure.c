@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench/runner.h"
+#include "bench/runner/runner.h"
 
 int64_t bench_now(void)
 {

@@ -1,9 +1,9 @@
 /* Idle: a process that is blocked in receive, and what it takes of a processor meanwhile, in percent. */
 #include <time.h>
 
-#include "bench/crew.h"
-#include "bench/message.h"
-#include "bench/runner.h"
+#include "bench/runner/crew.h"
+#include "bench/runner/message.h"
+#include "bench/runner/runner.h"
 
 struct idle {
     const struct bench_lane *lane;

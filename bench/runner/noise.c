@@ -1,11 +1,11 @@
 /* The kernel counts in ticks, so that a small share of a short trial is not seen. */
-#include "bench/noise.h"
+#include "bench/runner/noise.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "bench/runner.h"
+#include "bench/runner/runner.h"
 
 #define LOOPS  200000
 #define FIELDS 8 /* user, nice, system, idle, iowait, irq, softirq, steal */

@@ -1,6 +1,6 @@
 /* Shared memory: create, map, touch every page, unmap, remove. */
-#include "bench/crew.h"
-#include "bench/duel.h"
+#include "bench/runner/crew.h"
+#include "bench/runner/duel.h"
 
 static void batch(void *contender, uint32_t times)
 {

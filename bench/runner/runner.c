@@ -1,7 +1,7 @@
 /* The runner: one trial of one kind of work, with the systems that are linked into it.
  *   runner list                                      prints each system and what it can do
  *   runner WORK [KEY=VALUE...] LANE[,KEY=VALUE...]...  prints figures and noise, one a line */
-#include "bench/runner.h"
+#include "bench/runner/runner.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/crew.h"
+#include "bench/runner/crew.h"
 
 #define LINKS_MAX 128
 #define PATIENCE  30 /* seconds beyond the time to measure */

@@ -1,10 +1,10 @@
 /* Send and receive by one process: what the calls cost when nobody waits. Others may lie in the queue meanwhile. */
 #include <stdlib.h>
 
-#include "bench/crew.h"
-#include "bench/duel.h"
-#include "bench/message.h"
-#include "bench/runner.h"
+#include "bench/runner/crew.h"
+#include "bench/runner/duel.h"
+#include "bench/runner/message.h"
+#include "bench/runner/runner.h"
 
 struct pair {
     const struct bench_lane *lane;

@@ -2,9 +2,9 @@
  * for one message of all links together. */
 #include <stdlib.h>
 
-#include "bench/crew.h"
-#include "bench/message.h"
-#include "bench/runner.h"
+#include "bench/runner/crew.h"
+#include "bench/runner/message.h"
+#include "bench/runner/runner.h"
 
 #define LINKS_MAX   64
 #define SENDER_BITS 40

@@ -1,5 +1,5 @@
 /* Messages that can be checked. The loops are plain, for the compiler to make vectors of. */
-#include "bench/message.h"
+#include "bench/runner/message.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef BENCH_DUEL_H
 #define BENCH_DUEL_H
 
-#include "bench/runner.h"
+#include "bench/runner/runner.h"
 
 /* Does the work so often. */
 typedef void bench_batch(void *contender, uint32_t times);

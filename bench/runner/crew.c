@@ -1,5 +1,5 @@
 /* Members wait for the start asleep: on one processor they would be in each other's way. */
-#include "bench/crew.h"
+#include "bench/runner/crew.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/noise.h"
-#include "bench/runner.h"
+#include "bench/runner/noise.h"
+#include "bench/runner/runner.h"
 
 static struct board { /* shared by all */
     _Atomic uint32_t ready;
