@@ -51,7 +51,7 @@ build_runners() # backend, CMake options...
     backend=$1
     shift
     logged "$work/configure-runners-$backend.log" cmake -S "$bench" -B "$work/run-$backend" \
-        -DCMAKE_PREFIX_PATH="$work/prefix-$backend" "$@"
+        -DCMAKE_PREFIX_PATH="$work/prefix-$backend" -DPIPC_BENCH_PEERS=OFF "$@"
     logged "$work/build-runners-$backend.log" cmake --build "$work/run-$backend" --parallel
 }
 
@@ -65,7 +65,11 @@ flags_of() # backend: how the installed library was compiled
 echo "bench: building and installing both backends" >&2
 for backend in sysv posix; do
     build_and_install $backend
-    build_runners $backend
+    if [ -z "$quick" ] && [ $backend = sysv ]; then
+        build_runners $backend -DPIPC_BENCH_PEERS=ON
+    else
+        build_runners $backend
+    fi
 done
 if [ -n "$quick" ]; then
     set -- --rounds 15 --ms 50 --seconds 75 "$@"
@@ -74,4 +78,9 @@ fi
 for backend in posix sysv; do
     set -- --build "$backend=$work/run-$backend/bench_pipc=$(flags_of $backend)" "$@"
 done
+if [ -z "$quick" ]; then
+    while read -r kind peer; do
+        set -- "--$kind" "$peer" "$@"
+    done <"$work/run-sysv/peers/peers.txt"
+fi
 exec "$work/run-sysv/bench_driver" $quick --command "$command" "$@"

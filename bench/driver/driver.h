@@ -86,7 +86,9 @@ void *more(void *array, uint32_t count, size_t size); /* room for one more, zero
 struct group *add_group(struct plan *plan, const char *title, const char *work, const char *settings);
 struct lane *add_lane(struct group *group, const struct runner *runner, const char *text);
 const struct runner *find_runner(const struct plan *plan, const char *name); /* NULL: absent */
-bool runner_has(const struct runner *runner, const char *system);
+bool runner_can(const struct runner *runner, const char *lane);
+/* The lane with "raw" or "raw memory" at its front replaced by the calls of the build's own kernel family. */
+void lane_text(char *text, size_t size, const struct runner *build, const char *lane);
 
 /* ---- goals.c, survey.c: fill the plan; only works that are wanted, all if none is named ---- */
 void plan_goals(struct plan *plan, char **works, uint32_t count);

@@ -6,26 +6,24 @@
 #define DEEP    "queue,types=10000,load=9999,depth=10000"
 #define SHALLOW "queue,types=10,load=9,depth=10"
 
-/* RAW: the calls of the build's own kernel family. PEER: only if the whole is measured. */
-#define RAW    "raw"
-#define MEMORY "raw memory"
-#define PEER   "iceoryx"
+/* Only if the whole is measured. */
+#define PEER "iceoryx"
 
 static const struct row {
     const char *text, *work, *settings, *ours, *reference;
     enum measure measure;
     double bound;
 } rows[] = {
-    {"queue pair, 64 B", "pair", "size=64", "queue", RAW, MEASURE_TIME, 1.05},
-    {"queue pair, 1 KiB", "pair", "size=1024", "queue", RAW, MEASURE_TIME, 1.05},
-    {"queue pair, 8000 B", "pair", "size=8000", "queue", RAW, MEASURE_TIME, 1.10},
-    {"queue round trip, 2 cores", "trip", "cores=2", "queue", RAW, MEASURE_TIME, 0.36},
-    {"queue round trip, 1 core", "trip", "cores=1", "queue", RAW, MEASURE_TIME, 1.25},
-    {"queue one-way, 2 cores", "flow", "cores=2", "queue", RAW, MEASURE_RATE, 1.0},
-    {"queue one-way, 1 core", "flow", "cores=1", "queue", RAW, MEASURE_RATE, 0.90},
-    {"queue, 4 senders to 1", "flow", "cores=2 senders=4", "queue", RAW, MEASURE_RATE, 1.0},
+    {"queue pair, 64 B", "pair", "size=64", "queue", "raw", MEASURE_TIME, 1.05},
+    {"queue pair, 1 KiB", "pair", "size=1024", "queue", "raw", MEASURE_TIME, 1.05},
+    {"queue pair, 8000 B", "pair", "size=8000", "queue", "raw", MEASURE_TIME, 1.10},
+    {"queue round trip, 2 cores", "trip", "cores=2", "queue", "raw", MEASURE_TIME, 0.36},
+    {"queue round trip, 1 core", "trip", "cores=1", "queue", "raw", MEASURE_TIME, 1.25},
+    {"queue one-way, 2 cores", "flow", "cores=2", "queue", "raw", MEASURE_RATE, 1.0},
+    {"queue one-way, 1 core", "flow", "cores=1", "queue", "raw", MEASURE_RATE, 0.90},
+    {"queue, 4 senders to 1", "flow", "cores=2 senders=4", "queue", "raw", MEASURE_RATE, 1.0},
     {"queue, 10,000 types at depth 10,000 / depth 10", "pair", "size=64", DEEP, SHALLOW, MEASURE_TIME, 1.5},
-    {"queue, 64 processes in pairs over 32", "flow", "cores=2 pairs=32", "queue", RAW, MEASURE_RATE, 0.95},
+    {"queue, 64 processes in pairs over 32", "flow", "cores=2 pairs=32", "queue", "raw", MEASURE_RATE, 0.95},
     {"channel round trip, spinning / raw System V", "trip", "cores=2", "channel", "msg", MEASURE_TIME, 0.027},
     {"channel round trip, spinning / bare line", "trip", "cores=2", "channel", "line,size=8", MEASURE_TIME, 1.8},
     {"channel round trip, sleeping, 2 cores", "trip", "cores=2", "channel,sleep=1", "msg", MEASURE_TIME, 0.90},
@@ -36,28 +34,19 @@ static const struct row {
     {"channel in place, 64 KiB / iceoryx", "flow", "cores=2 place=1 size=65536", "channel", PEER, MEASURE_RATE, 1.4},
     {"channel in place, 1 MiB / iceoryx", "flow", "cores=2 place=1 size=1048576", "channel", PEER, MEASURE_RATE, 1.0},
     {"channel, 4 senders to 1", "flow", "cores=2 senders=4", "channel", "msg", MEASURE_RATE, 42},
-    {"memory create, map, touch, remove, 4 KiB", "memory", "size=4096", "shm", MEMORY, MEASURE_TIME, 1.8},
-    {"memory create, map, touch, remove, 1 MiB", "memory", "size=1048576", "shm", MEMORY, MEASURE_TIME, 1.10},
+    {"memory create, map, touch, remove, 4 KiB", "memory", "size=4096", "shm", "raw memory", MEASURE_TIME, 1.8},
+    {"memory create, map, touch, remove, 1 MiB", "memory", "size=1048576", "shm", "raw memory", MEASURE_TIME, 1.10},
     {"queue idle in receive, % of a core", "idle", "", "queue", NULL, MEASURE_SHARE, 0.05},
     {"channel idle in receive, % of a core", "idle", "", "channel", NULL, MEASURE_SHARE, 0.05},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const char *raw_of(const struct runner *build, const char *reference)
-{
-    bool sysv = strcmp(build->name, "sysv") == 0;
-    if (strcmp(reference, RAW) == 0)
-        return sysv ? "msg" : "mq";
-    if (strcmp(reference, MEMORY) == 0)
-        return sysv ? "shmget" : "shm_open";
-    return reference;
-}
-
 static void plan_row(struct plan *plan, const struct runner *build, const struct row *row)
 {
     bool peer = row->reference && strcmp(row->reference, PEER) == 0;
     const struct runner *other = peer ? find_runner(plan, PEER) : build;
-    if (!runner_has(build, row->ours) || (peer && (!other || plan->quick)))
+    char text[96];
+    if (!runner_can(build, row->ours) || (peer && (!other || plan->quick)))
         return;
     struct group *group = add_group(plan, row->text, row->work, row->settings);
     struct goal goal = {.build = build, .group = group, .measure = row->measure, .bound = row->bound};
@@ -65,7 +54,8 @@ static void plan_row(struct plan *plan, const struct runner *build, const struct
     add_lane(group, build, row->ours);
     if (row->reference) {
         goal.reference = 1;
-        add_lane(group, other, raw_of(build, row->reference));
+        lane_text(text, sizeof(text), other, row->reference);
+        add_lane(group, other, text);
     }
     if (row->measure == MEASURE_SHARE) {
         group->rounds = 1;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bench/driver/driver.h"
+#include "bench/system.h"
 
 void *more(void *array, uint32_t count, size_t size)
 {
@@ -47,13 +48,25 @@ const struct runner *find_runner(const struct plan *plan, const char *name)
     return NULL;
 }
 
-bool runner_has(const struct runner *runner, const char *system)
+bool runner_can(const struct runner *runner, const char *lane)
 {
-    size_t length = strcspn(system, ",");
-    for (uint32_t i = 0; i < runner->system_count; i++)
-        if (strlen(runner->systems[i].name) == length && strncmp(runner->systems[i].name, system, length) == 0)
-            return true;
+    size_t length = strcspn(lane, ",");
+    for (uint32_t i = 0; i < runner->system_count; i++) {
+        if (strlen(runner->systems[i].name) == length && strncmp(runner->systems[i].name, lane, length) == 0)
+            return !strstr(lane, "types=") || (runner->systems[i].can & BENCH_TYPES);
+    }
     return false;
+}
+
+void lane_text(char *text, size_t size, const struct runner *build, const char *lane)
+{
+    bool sysv = strcmp(build->name, "sysv") == 0;
+    if (strncmp(lane, "raw memory", 10) == 0)
+        snprintf(text, size, "%s%s", sysv ? "shmget" : "shm_open", lane + 10);
+    else if (strncmp(lane, "raw", 3) == 0)
+        snprintf(text, size, "%s%s", sysv ? "msg" : "mq", lane + 3);
+    else
+        snprintf(text, size, "%s", lane);
 }
 
 bool work_wanted(const char *work, char **works, uint32_t count)

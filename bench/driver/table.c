@@ -75,3 +75,42 @@ void tell_goals(const struct plan *plan)
     for (uint32_t i = 0; i < plan->goal_count; i++)
         tell_goal(plan, &plan->goals[i]);
 }
+
+/* ---- the others ---- */
+
+static bool is_of_goal(const struct plan *plan, const struct group *group)
+{
+    for (uint32_t i = 0; i < plan->goal_count; i++)
+        if (plan->goals[i].group == group)
+            return true;
+    return false;
+}
+
+static void tell_lane(const struct group *group, const struct lane *lane)
+{
+    printf("  %-8s %-36s", lane->runner->name, lane->text);
+    if (lane->rounds == 0) {
+        printf(" failed: %s\n", lane->failure);
+        return;
+    }
+    printf(" %11.1f ns [%.1f %.1f]", median_of(lane, FIGURE_NS),
+           quantile_of(lane->values[FIGURE_NS], lane->rounds, 0.25),
+           quantile_of(lane->values[FIGURE_NS], lane->rounds, 0.75));
+    if (strcmp(group->work, "trip") == 0)
+        printf("  p50 %.0f  p99 %.0f  p99.9 %.0f", median_of(lane, FIGURE_P50), median_of(lane, FIGURE_P99),
+               median_of(lane, FIGURE_P999));
+    putchar('\n');
+}
+
+void tell_survey(const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->group_count; i++) {
+        const struct group *group = plan->groups[i];
+        if (is_of_goal(plan, group) || group->lane_count == 0)
+            continue;
+        printf("\n%s (%u of %u rounds disturbed)\n", group->title, disturbed_rounds(plan, group),
+               group->lanes[0].rounds);
+        for (uint32_t j = 0; j < group->lane_count; j++)
+            tell_lane(group, &group->lanes[j]);
+    }
+}
