@@ -77,12 +77,14 @@ struct plan {
     uint32_t rounds, ms;
     double seconds; /* no round is begun that would end later; 0: no limit */
     bool quick;
+    uint32_t cores; /* that we may use */
     uint64_t seed;
     const char *command;
 };
 
 /* ---- plan.c ---- */
 void *more(void *array, uint32_t count, size_t size); /* room for one more, zeroed; the program ends if there is none */
+/* NULL if it needs more cores than there are. */
 struct group *add_group(struct plan *plan, const char *title, const char *work, const char *settings);
 struct lane *add_lane(struct group *group, const struct runner *runner, const char *text);
 const struct runner *find_runner(const struct plan *plan, const char *name); /* NULL: absent */

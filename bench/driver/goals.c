@@ -36,8 +36,8 @@ static const struct row {
     {"channel, 4 senders to 1", "flow", "cores=2 senders=4", "channel", "msg", MEASURE_RATE, 42},
     {"memory create, map, touch, remove, 4 KiB", "memory", "size=4096", "shm", "raw memory", MEASURE_TIME, 1.8},
     {"memory create, map, touch, remove, 1 MiB", "memory", "size=1048576", "shm", "raw memory", MEASURE_TIME, 1.10},
-    {"queue idle in receive, % of a core", "idle", "", "queue", NULL, MEASURE_SHARE, 0.05},
-    {"channel idle in receive, % of a core", "idle", "", "channel", NULL, MEASURE_SHARE, 0.05},
+    {"queue idle in receive, % of a core", "idle", "cores=1", "queue", NULL, MEASURE_SHARE, 0.05},
+    {"channel idle in receive, % of a core", "idle", "cores=1", "channel", NULL, MEASURE_SHARE, 0.05},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -49,6 +49,8 @@ static void plan_row(struct plan *plan, const struct runner *build, const struct
     if (!runner_can(build, row->ours) || (peer && (!other || plan->quick)))
         return;
     struct group *group = add_group(plan, row->text, row->work, row->settings);
+    if (!group)
+        return;
     struct goal goal = {.build = build, .group = group, .measure = row->measure, .bound = row->bound};
     snprintf(goal.text, sizeof(goal.text), "%s", row->text);
     add_lane(group, build, row->ours);

@@ -1,6 +1,7 @@
 /* bench: plans the trials, runs them in rounds of random order, tells what came out.
  *   bench [--quick] [--rounds N] [--ms N] [--seconds N] [--json FILE] [--command TEXT]
  *         --build NAME=PATH=FLAGS... [--peer NAME=PATH | --absent NAME=REASON]... [WORK...] */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -77,6 +78,12 @@ static int parse(struct plan *plan, int count, char **words, const char **json)
     return i;
 }
 
+static uint32_t usable_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
+}
+
 /* ---- rounds ---- */
 
 static double now(void)
@@ -128,6 +135,8 @@ static void run_rounds(struct plan *plan)
 
 static void tell_runners(const struct plan *plan)
 {
+    if (plan->cores < 2)
+        printf("works on two cores are skipped: there is one\n");
     for (uint32_t i = 0; i < plan->runner_count; i++) {
         const struct runner *runner = &plan->runners[i];
         if (runner->absent[0])
@@ -162,6 +171,7 @@ int main(int count, char **words)
     static struct plan plan = {.rounds = 15, .ms = 200, .seed = 1, .command = "bench"};
     const char *json = NULL;
     int first = parse(&plan, count, words, &json);
+    plan.cores = usable_cores();
     srand((unsigned)time(NULL));
     plan.seed = (uint64_t)time(NULL) << 20;
     plan_goals(&plan, words + first, (uint32_t)(count - first));

@@ -18,6 +18,8 @@ void *more(void *array, uint32_t count, size_t size)
 
 struct group *add_group(struct plan *plan, const char *title, const char *work, const char *settings)
 {
+    if (plan->cores < 2 && strstr(settings, "cores=2"))
+        return NULL;
     struct group *group = more(NULL, 0, sizeof(*group));
     snprintf(group->title, sizeof(group->title), "%s", title);
     snprintf(group->work, sizeof(group->work), "%s", work);

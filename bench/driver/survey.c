@@ -78,6 +78,8 @@ static void plan_one(struct plan *plan, const struct survey *survey, size_t size
     snprintf(title, sizeof(title), "%s, %zu B, %u core%s", survey->title, size, cores, cores == 1 ? "" : "s");
     snprintf(settings, sizeof(settings), "size=%zu cores=%u %s", size, cores, survey->settings);
     struct group *group = add_group(plan, title, survey->work, settings);
+    if (!group)
+        return;
     group->rounds = ROUNDS;
     for (uint32_t i = 0; i < plan->runner_count; i++)
         for (uint32_t j = 0; j < plan->runners[i].system_count; j++)
@@ -90,6 +92,8 @@ static void plan_duel(struct plan *plan, const struct runner *build, uint32_t du
     char title[96], text[96];
     snprintf(title, sizeof(title), "%s, %s", duels[duel].title, build->name);
     struct group *group = add_group(plan, title, duels[duel].work, duels[duel].settings);
+    if (!group)
+        return;
     group->rounds = ROUNDS;
     for (int i = 0; i < 4 && duels[duel].lanes[i]; i++) {
         lane_text(text, sizeof(text), build, duels[duel].lanes[i]);
@@ -104,6 +108,8 @@ static void plan_crowd(struct plan *plan, uint32_t pairs)
     snprintf(title, sizeof(title), "%u processes in pairs, 64 B, 2 cores", 2 * pairs);
     snprintf(settings, sizeof(settings), "cores=2 pairs=%u", pairs);
     struct group *group = add_group(plan, title, "flow", settings);
+    if (!group)
+        return;
     group->rounds = ROUNDS;
     for (uint32_t i = 0; i < plan->runner_count; i++)
         for (size_t j = 0; j < sizeof(pair_systems) / sizeof(pair_systems[0]); j++)

@@ -1,5 +1,5 @@
-/* A pipe, as programs with records of one fixed size use it. Writes of up to 4096 bytes are whole by POSIX's word,
- * so several senders are fine up to there. */
+/* A pipe, as programs with records of one fixed size use it. One sender: the kernel keeps writes of more than 4096
+ * bytes together for nobody. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,7 +55,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
 
 const struct bench_system bench_pipe = {
     .name = "pipe",
-    .can = BENCH_TRIP | BENCH_FLOW | BENCH_MANY,
+    .can = BENCH_TRIP | BENCH_FLOW,
     .make = make,
     .destroy = destroy,
     .send = send,
