@@ -2,8 +2,8 @@
  *
  * A system is a table of functions; a runner program holds one or a few of them (systems.h is written by CMake).
  * A link is one direction from senders to receivers. The parent makes it before it forks and destroys it after
- * all have left; each process that uses it joins first, receivers before senders. Whatever fails ends the process
- * through bench_die(), so no function tells errors. */
+ * all have left; each process that uses it joins first, receivers before senders. Whatever fails ends the process,
+ * so no function tells errors. */
 #ifndef BENCH_SYSTEM_H
 #define BENCH_SYSTEM_H
 
@@ -62,11 +62,15 @@ struct bench_system {
 /* The runner's systems, ended by NULL. */
 extern const struct bench_system *const bench_systems[];
 
-/* Says what failed, with errno's text if it is set, and ends the process. */
 #ifdef __GNUC__
-__attribute__((noreturn, format(printf, 1, 2)))
+#define BENCH_ENDS __attribute__((noreturn, format(printf, 1, 2)))
+#else
+#define BENCH_ENDS
 #endif
-void bench_die(const char *format, ...);
+
+/* Say what is wrong, the second with errno's text behind it, and end the process. */
+BENCH_ENDS void bench_die(const char *format, ...);
+BENCH_ENDS void bench_fail(const char *format, ...);
 
 /* As calloc(), without an error. */
 void *bench_allocate(size_t size);

@@ -63,7 +63,7 @@ void *make(const bench_setup *setup)
         bench_die("boost-spsc has no messages of %zu bytes", setup->size);
     link->place = mmap(nullptr, link->kind->room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (link->place == MAP_FAILED)
-        bench_die("mmap");
+        bench_fail("mmap");
     link->kind->make(link->place);
     return link;
 }

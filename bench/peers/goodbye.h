@@ -12,7 +12,7 @@ static inline _Atomic int *goodbye_make(void)
 {
     void *said = mmap(NULL, sizeof(_Atomic int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (said == MAP_FAILED)
-        bench_die("mmap");
+        bench_fail("mmap");
     return (_Atomic int *)said;
 }
 

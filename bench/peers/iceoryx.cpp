@@ -38,7 +38,7 @@ void write_config(const char *path, const bench_setup *setup)
 {
     FILE *file = fopen(path, "w");
     if (!file)
-        bench_die("%s", path);
+        bench_fail("%s", path);
     fprintf(file, "[general]\nversion = 1\n[[segment]]\n[[segment.mempool]]\nsize = %zu\ncount = %u\n",
             (setup->size + 127) / 64 * 64, setup->size > 32768 ? 64u : 2048u);
     fclose(file);
@@ -51,7 +51,7 @@ void start_roudi(const bench_setup *setup)
     write_config(path, setup);
     int ends[2];
     if (pipe(ends) == -1 || (roudi = fork()) == -1)
-        bench_die("fork");
+        bench_fail("fork");
     if (roudi == 0) {
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);

@@ -1,5 +1,4 @@
 /* nanomsg: PUSH to PULL over its ipc transport. */
-#include <errno.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pipeline.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@ struct peer {
 static int must(int answer)
 {
     if (answer < 0) {
-        errno = 0;
         bench_die("nanomsg: %s", nn_strerror(nn_errno()));
     }
     return answer;

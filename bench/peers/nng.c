@@ -1,5 +1,4 @@
 /* nng: push to pull over its ipc transport, in the abstract name space of sockets. */
-#include <errno.h>
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/pull.h>
 #include <nng/protocol/pipeline0/push.h>
@@ -17,7 +16,6 @@ struct peer {
 
 static void must(int error)
 {
-    errno = 0;
     if (error != 0)
         bench_die("nng: %s", nng_strerror(error));
 }

@@ -23,7 +23,7 @@ static void *make(const struct bench_setup *setup)
     link->ring = least > RING ? least : RING;
     link->first = qb_rb_open(setup->name, link->ring, QB_RB_FLAG_CREATE | QB_RB_FLAG_SHARED_PROCESS, 0);
     if (!link->first)
-        bench_die("qb_rb_open");
+        bench_fail("qb_rb_open");
     return link;
 }
 
@@ -33,7 +33,7 @@ static void join(void *link, enum bench_role role)
     struct peer *peer = link;
     peer->buffer = qb_rb_open(peer->setup.name, peer->ring, QB_RB_FLAG_SHARED_PROCESS, 0);
     if (!peer->buffer)
-        bench_die("qb_rb_open");
+        bench_fail("qb_rb_open");
 }
 
 static void destroy(void *link)
@@ -51,7 +51,7 @@ static void send(void *link, void *data, size_t size, uint32_t type)
         if (n == (ssize_t)size)
             return;
         if (n != -EAGAIN)
-            errno = (int)-n, bench_die("qb_rb_chunk_write");
+            errno = (int)-n, bench_fail("qb_rb_chunk_write");
         look_again(&looks);
     }
 }
@@ -64,7 +64,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
         if (n > 0)
             return (size_t)n;
         if (n != -EAGAIN && n != -EINTR && n != -ETIMEDOUT)
-            errno = (int)-n, bench_die("qb_rb_chunk_read");
+            errno = (int)-n, bench_fail("qb_rb_chunk_read");
     }
 }
 

@@ -1,5 +1,4 @@
 /* ZeroMQ: PUSH to PULL over its ipc transport, in the abstract name space of sockets. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zmq.h>
@@ -16,7 +15,6 @@ struct peer {
 static void must(int answer)
 {
     if (answer == -1) {
-        errno = 0;
         bench_die("zmq: %s", zmq_strerror(zmq_errno()));
     }
 }

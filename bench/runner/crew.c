@@ -34,7 +34,7 @@ void bench_pin(uint32_t core)
 {
     cpu_set_t all, one;
     if (sched_getaffinity(0, sizeof(all), &all) == -1)
-        bench_die("sched_getaffinity");
+        bench_fail("sched_getaffinity");
     CPU_ZERO(&one);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (CPU_ISSET(cpu, &all) && core-- == 0) {
@@ -43,7 +43,7 @@ void bench_pin(uint32_t core)
         }
     }
     if (sched_setaffinity(0, sizeof(one), &one) == -1)
-        bench_die("sched_setaffinity");
+        bench_fail("sched_setaffinity");
 }
 
 static uint64_t cpu_time(void)
@@ -87,13 +87,13 @@ void bench_fork(bench_member *member, uint32_t number, uint32_t core, void *argu
     if (!board) {
         board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (board == MAP_FAILED)
-            bench_die("mmap");
+            bench_fail("mmap");
     }
     if (member_count == BENCH_CREW_MAX)
         bench_die("more than %d processes", BENCH_CREW_MAX);
     pid_t pid = fork();
     if (pid == -1)
-        bench_die("fork");
+        bench_fail("fork");
     if (pid == 0)
         live(member, number, core, argument);
     members[member_count++] = pid;
@@ -115,7 +115,6 @@ static bool one_ended(int how)
             ours = true;
         }
     }
-    errno = 0;
     if (ours && status != 0)
         bench_die("a process of the trial failed");
     return ours;

@@ -35,18 +35,37 @@ static void clean_up(void)
     }
 }
 
-void bench_die(const char *format, ...)
+static void say(const char *format, va_list arguments, const char *reason)
 {
-    int error = errno;
-    va_list arguments;
-    va_start(arguments, format);
     fprintf(stderr, "bench: ");
     vfprintf(stderr, format, arguments);
-    fprintf(stderr, "%s%s\n", error ? ": " : "", error ? strerror(error) : "");
-    va_end(arguments);
+    fprintf(stderr, "%s%s\n", reason ? ": " : "", reason ? reason : "");
+}
+
+static _Noreturn void end_badly(void)
+{
     if (getpid() == parent)
         clean_up();
     _exit(1);
+}
+
+void bench_die(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments, NULL);
+    va_end(arguments);
+    end_badly();
+}
+
+void bench_fail(const char *format, ...)
+{
+    const char *reason = strerror(errno);
+    va_list arguments;
+    va_start(arguments, format);
+    say(format, arguments, reason);
+    va_end(arguments);
+    end_badly();
 }
 
 void *bench_allocate(size_t size)
@@ -64,7 +83,6 @@ static void stop(int number)
 
 void bench_check_signals(void)
 {
-    errno = 0;
     if (stopped)
         bench_die("ended by signal %d", (int)stopped);
 }

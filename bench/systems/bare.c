@@ -26,7 +26,7 @@ static void *make(const struct bench_setup *setup)
     struct bare *link = bench_allocate(sizeof(*link));
     link->line = mmap(NULL, sizeof(struct line), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (link->line == MAP_FAILED)
-        bench_die("mmap");
+        bench_fail("mmap");
     return link;
 }
 

@@ -26,7 +26,7 @@ static void memory_sysv(const char *name, size_t size)
     int id = shmget(key, size, IPC_CREAT | IPC_EXCL | 0600);
     char *memory = id == -1 ? NULL : shmat(id, NULL, 0);
     if (id == -1 || memory == (void *)-1)
-        bench_die("shmget, shmat");
+        bench_fail("shmget, shmat");
     touch(memory, size);
     shmdt(memory);
     shmctl(id, IPC_RMID, NULL);
@@ -38,11 +38,11 @@ static void memory_posix(const char *name, size_t size)
     snprintf(path, sizeof(path), "/%s", name);
     int file = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (file == -1 || ftruncate(file, (off_t)size) == -1)
-        bench_die("shm_open, ftruncate");
+        bench_fail("shm_open, ftruncate");
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     if (memory == MAP_FAILED)
-        bench_die("mmap");
+        bench_fail("mmap");
     touch(memory, size);
     munmap(memory, size);
     shm_unlink(path);

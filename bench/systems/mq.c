@@ -24,7 +24,7 @@ static void *make(const struct bench_setup *setup)
     link->size = setup->size;
     link->queue = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &shape);
     if (link->queue == (mqd_t)-1)
-        bench_die("mq_open(%u x %zu)", depth, setup->size);
+        bench_fail("mq_open(%u x %zu)", depth, setup->size);
     mq_unlink(name);
     return link;
 }
@@ -40,7 +40,7 @@ static void send(void *link, void *data, size_t size, uint32_t type)
     (void)type;
     while (mq_send(((struct mq *)link)->queue, data, size, 0) == -1)
         if (errno != EINTR)
-            bench_die("mq_send");
+            bench_fail("mq_send");
 }
 
 static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
@@ -49,7 +49,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
     ssize_t size;
     while ((size = mq_receive(((struct mq *)link)->queue, buffer, room, NULL)) == -1)
         if (errno != EINTR)
-            bench_die("mq_receive");
+            bench_fail("mq_receive");
     return (size_t)size;
 }
 

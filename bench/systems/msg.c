@@ -12,7 +12,7 @@ static void *make(const struct bench_setup *setup)
     int *link = bench_allocate(sizeof(*link));
     *link = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
     if (*link == -1)
-        bench_die("msgget");
+        bench_fail("msgget");
     return link;
 }
 
@@ -29,7 +29,7 @@ static void send(void *link, void *data, size_t size, uint32_t type)
     *message = (long)type;
     while (msgsnd(*(int *)link, message, size, 0) == -1)
         if (errno != EINTR)
-            bench_die("msgsnd");
+            bench_fail("msgsnd");
 }
 
 static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
@@ -37,7 +37,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
     ssize_t size;
     while ((size = msgrcv(*(int *)link, (long *)buffer - 1, room, (long)type, 0)) == -1)
         if (errno != EINTR)
-            bench_die("msgrcv");
+            bench_fail("msgrcv");
     return (size_t)size;
 }
 

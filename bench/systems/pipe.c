@@ -16,7 +16,7 @@ static void *make(const struct bench_setup *setup)
     struct pipe *link = bench_allocate(sizeof(*link));
     link->size = setup->size;
     if (pipe(link->ends) == -1)
-        bench_die("pipe");
+        bench_fail("pipe");
     return link;
 }
 
@@ -35,7 +35,7 @@ static void send(void *link, void *data, size_t size, uint32_t type)
     for (size_t done = 0; done < size;) {
         ssize_t n = write(both->ends[1], (char *)data + done, size - done);
         if (n == -1 && errno != EINTR)
-            bench_die("write to a pipe");
+            bench_fail("write to a pipe");
         done += n > 0 ? (size_t)n : 0;
     }
 }
@@ -47,7 +47,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
     for (size_t done = 0; done < both->size;) {
         ssize_t n = read(both->ends[0], (char *)buffer + done, both->size - done);
         if (n == 0 || (n == -1 && errno != EINTR))
-            bench_die("read from a pipe");
+            bench_fail("read from a pipe");
         done += n > 0 ? (size_t)n : 0;
     }
     return both->size;

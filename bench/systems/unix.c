@@ -11,7 +11,7 @@ static void *make(const struct bench_setup *setup)
     (void)setup;
     int *ends = bench_allocate(2 * sizeof(*ends));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == -1)
-        bench_die("socketpair");
+        bench_fail("socketpair");
     return ends;
 }
 
@@ -27,7 +27,7 @@ static void transmit(void *link, void *data, size_t size, uint32_t type)
     (void)type;
     while (send(((int *)link)[1], data, size, 0) == -1)
         if (errno != EINTR)
-            bench_die("send of %zu bytes", size);
+            bench_fail("send of %zu bytes", size);
 }
 
 static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
@@ -36,7 +36,7 @@ static size_t receive(void *link, void *buffer, size_t room, uint32_t type)
     ssize_t size;
     while ((size = recv(((int *)link)[0], buffer, room, 0)) == -1)
         if (errno != EINTR)
-            bench_die("recv");
+            bench_fail("recv");
     return (size_t)size;
 }
 
