@@ -13,6 +13,8 @@ fi
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 driver=$1 runner=$2 build=$3
+PIPC_BENCH_NAME=pipc-smoke-$$
+export PIPC_BENCH_NAME
 folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
 cores=$(nproc 2>/dev/null || echo 1)
@@ -46,7 +48,7 @@ can() # system, bit of what it can do (system.h)
 # What is left: names like ours, and any System V object if they can only be ours.
 left()
 {
-    ls /dev/shm 2>/dev/null | grep pipc-bench || true
+    ls /dev/shm 2>/dev/null | grep "$PIPC_BENCH_NAME" || true
     [ "$alone" = no ] || ipcs -q -m | grep '^0x' || true
 }
 
@@ -69,6 +71,7 @@ works ns pair ms=5 queue,types=100,load=999 queue,load=9
 refuses pair ms=2 nobody
 refuses pair ms=2 size=9000 msg
 refuses flow ms=2 senders=4 pipe
+refuses pair queue ms=2
 if [ -n "$(left)" ]; then
     echo "FAILED: left behind: $(left)"
     failed=1

@@ -1,6 +1,7 @@
 /* The runner: one trial of one kind of work, with the systems that are linked into it.
  *   runner list                                      prints each system and what it can do
- *   runner WORK [KEY=VALUE...] LANE[,KEY=VALUE...]...  prints figures and noise, one a line */
+ *   runner WORK [KEY=VALUE...] LANE[,KEY=VALUE...]...  prints figures and noise, one a line
+ * Environment: PIPC_BENCH_NAME  what the names of all objects begin with (default: pipc-bench) */
 #include "bench/runner/runner.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ static struct made {
 } made[LINKS_MAX];
 static uint32_t made_count;
 static pid_t parent;
+static const char *prefix; /* of all names */
 static volatile sig_atomic_t stopped;
 
 /* ---- endings ---- */
@@ -103,7 +105,7 @@ void *bench_make(const struct bench_lane *lane)
     if (made_count == LINKS_MAX)
         bench_die("more than %d links", LINKS_MAX);
     struct bench_setup setup = lane->setup;
-    snprintf(setup.name, sizeof(setup.name), "pipc-bench-%d-%u", (int)parent, made_count);
+    snprintf(setup.name, sizeof(setup.name), "%.32s-%d-%u", prefix, (int)parent, made_count);
     void *link = lane->system->make(&setup);
     made[made_count++] = (struct made){lane->system, link};
     return link;
@@ -204,7 +206,7 @@ static void add_lane(struct bench_job *job, const struct bench_lane *standard, c
     }
     if (lane->load && !lane->setup.depth)
         lane->setup.depth = lane->load + 1;
-    snprintf(lane->setup.name, sizeof(lane->setup.name), "pipc-bench-%d-lane-%u", (int)parent, job->lane_count);
+    snprintf(lane->setup.name, sizeof(lane->setup.name), "%.32s-%d-lane-%u", prefix, (int)parent, job->lane_count);
 }
 
 static void parse(struct bench_job *job, int count, char **words)
@@ -213,6 +215,8 @@ static void parse(struct bench_job *job, int count, char **words)
     for (int i = 0; i < count; i++) {
         char *value = strchr(words[i], '='), *comma = strchr(words[i], ',');
         if (value && (!comma || value < comma)) {
+            if (job->lane_count > 0)
+                bench_die("%s stands behind a lane and would not hold for it", words[i]);
             *value = '\0';
             set_job(job, &standard, words[i], value + 1);
         } else {
@@ -259,6 +263,8 @@ int main(int count, char **words)
 {
     static struct bench_job job = {.senders = 1, .pairs = 1, .cores = 2, .span = 100000000, .seed = 1};
     parent = getpid();
+    prefix = getenv("PIPC_BENCH_NAME");
+    prefix = prefix ? prefix : "pipc-bench";
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     if (count == 2 && strcmp(words[1], "list") == 0) {
         list();
