@@ -68,10 +68,12 @@ static uint64_t time_waited(void)
     return waited;
 }
 
-static void live(bench_member *member, uint32_t number, uint32_t core, void *argument)
+static void live(bench_member *member, uint32_t number, uint32_t core, void *argument, pid_t parent)
 {
     struct bench_told *told = &board->told[member_count];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it died before that */
+        _exit(1);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGALRM, SIG_DFL);
@@ -91,11 +93,11 @@ void bench_fork(bench_member *member, uint32_t number, uint32_t core, void *argu
     }
     if (member_count == BENCH_CREW_MAX)
         bench_die("more than %d processes", BENCH_CREW_MAX);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == -1)
         bench_fail("fork");
     if (pid == 0)
-        live(member, number, core, argument);
+        live(member, number, core, argument, parent);
     members[member_count++] = pid;
 }
 

@@ -95,6 +95,7 @@ static void watch_signals(int64_t span)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* whoever reads may be gone; what is left must go all the same */
     alarm((unsigned)(span / 1000000000) + PATIENCE);
 }
 
@@ -274,6 +275,7 @@ int main(int count, char **words)
         bench_die("usage: runner list | runner WORK [KEY=VALUE...] LANE[,KEY=VALUE...]...");
     parse(&job, count - 2, words + 2);
     watch_signals(job.span);
+    bench_check_signals();
     run(words[1], &job);
     fflush(stdout);
     clean_up();
