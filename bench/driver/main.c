@@ -146,13 +146,21 @@ static void tell_runners(const struct plan *plan)
     }
 }
 
-static bool all_ran(const struct plan *plan)
+/* Answers whether there was none. */
+static bool tell_failures(const struct plan *plan)
 {
-    for (uint32_t i = 0; i < plan->group_count; i++)
-        for (uint32_t j = 0; j < plan->groups[i]->lane_count; j++)
-            if (plan->groups[i]->lanes[j].failure[0])
-                return false;
-    return true;
+    bool none = true;
+    for (uint32_t i = 0; i < plan->group_count; i++) {
+        const struct group *group = plan->groups[i];
+        for (uint32_t j = 0; j < group->lane_count; j++) {
+            const struct lane *lane = &group->lanes[j];
+            if (!lane->failure[0])
+                continue;
+            printf("FAILED: %s, %s %s: %s\n", group->title, lane->runner->name, lane->text, lane->failure);
+            none = false;
+        }
+    }
+    return none;
 }
 
 static bool write_json(const struct plan *plan, const char *path)
@@ -186,7 +194,8 @@ int main(int count, char **words)
     putchar('\n');
     tell_goals(&plan);
     tell_survey(&plan);
+    bool good = tell_failures(&plan);
     if (json && !write_json(&plan, json))
         return 1;
-    return all_ran(&plan) ? 0 : 1;
+    return good ? 0 : 1;
 }

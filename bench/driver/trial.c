@@ -11,10 +11,9 @@
 
 #include "bench/driver/driver.h"
 
-#define WORDS_MAX    32
-#define OTHERS_MAX   0.10 /* a round in which others took more of the time is disturbed */
-#define STOLEN_MAX   0.02
-#define FAILURES_MAX 3
+#define WORDS_MAX  32
+#define OTHERS_MAX 0.10 /* a round in which others took more of the time is disturbed */
+#define STOLEN_MAX 0.02
 
 static const char *const figure_names[FIGURES] = {"ns", "p50", "p99", "p999", "percent"};
 
