@@ -36,6 +36,8 @@ static void add_runner(struct plan *plan, char kind, char *text)
         snprintf(runner->path, sizeof(runner->path), "%s", value);
     if (kind != 'a')
         list_systems(runner);
+    if (kind == 'b' && runner->absent[0])
+        die("this runner does not start:", runner->path);
 }
 
 static bool take_option(struct plan *plan, const char *name, char *value, const char **json)
