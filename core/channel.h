@@ -97,6 +97,7 @@ struct pipc_channel {
     bool no_spin;
     _Atomic(struct pipc_subscription *) subscription;
     struct pipc_interrupts interrupts;
+    _Atomic uint32_t streak; /* records received by this handle since it last had to wait */
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
     _Atomic uint32_t open;     /* PRODUCERS_MANY: reservations that were neither committed nor cancelled; a hint */
@@ -137,9 +138,6 @@ int pipc_channel_verdict(const struct pipc_channel *channel, int error);
 /* Starts a call's clock; `flags` of the record. */
 int pipc_channel_begin(struct pipc_channel *channel, struct pipc_patience *patience, uint32_t flags, int64_t timeout);
 
-/* Locks of channels that this thread has, or is about to take. */
-extern _Thread_local unsigned pipc_channel_locks;
-
 int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
                              struct pipc_patience *patience);
 
@@ -149,7 +147,7 @@ int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *loc
 static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
                                     struct pipc_patience *patience)
 {
-    pipc_channel_locks++;
+    pipc_known_self.locks++;
     atomic_signal_fence(memory_order_seq_cst);
     return pipc_lock_try(lock, self) ? 0 : pipc_channel_lock_slowly(channel, lock, self, patience);
 }
@@ -157,11 +155,11 @@ static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lo
 /* Takes a lock that is free now; false if it is not. */
 static inline bool pipc_channel_try(struct pipc_lock *lock, uint64_t self)
 {
-    pipc_channel_locks++;
+    pipc_known_self.locks++;
     atomic_signal_fence(memory_order_seq_cst);
     if (pipc_lock_try(lock, self))
         return true;
-    pipc_channel_locks--;
+    pipc_known_self.locks--;
     return false;
 }
 
@@ -169,7 +167,7 @@ static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
 {
     pipc_lock_give(lock, self);
     atomic_signal_fence(memory_order_seq_cst);
-    pipc_channel_locks--;
+    pipc_known_self.locks--;
 }
 
 /* Takes the producers' lock, and mends what a dead owner left. */

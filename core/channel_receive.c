@@ -6,7 +6,8 @@
 #include "core/call.h"
 #include "core/channel.h"
 
-#define AGAIN      (-2)  /* not done, and nothing to wait for: look at the clock, then again */
+#define AGAIN      (-2) /* not done, and nothing to wait for: look at the clock, then again */
+#define STREAK     16u
 #define MOST_STEPS 4096u /* over records that will never be whole, before that */
 
 /* One receive or peek under way. */
@@ -263,6 +264,8 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
     bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
                  pipc_ring_body_size(&channel->ring, cursor.at, word) <= record->size;
     if (plain) {
+        atomic_store_explicit(&channel->streak, atomic_load_explicit(&channel->streak, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         look.end = behind(channel, &cursor, word);
         look.copy = true;
         about_to_show(&look, look.end.at);
@@ -282,10 +285,15 @@ static bool something_to_read(void *argument)
     return pipc_record_state(pipc_ring_word(&look->channel->ring, at.at)) >= PIPC_RECORD_WHOLE;
 }
 
-/* Looks a while without the lock, and without telling the producers that somebody waits. */
+/* Looks a while without the lock, and without telling the producers that somebody waits. Not after many records in a
+ * row: there it is better to fall behind, asleep, than to take each line of memory away from the producer while it
+ * writes the next one to it. */
 static void watch(struct look *look)
 {
-    if (!look->channel->no_spin && !something_to_read(look))
+    _Atomic uint32_t *streak = &look->channel->streak;
+    uint32_t records = atomic_load_explicit(streak, memory_order_relaxed);
+    atomic_store_explicit(streak, 0, memory_order_relaxed);
+    if (!look->channel->no_spin && records <= STREAK)
         pipc_spin_until(something_to_read, look);
 }
 

@@ -4,6 +4,8 @@
 #include "core/call.h"
 #include "core/channel_writer.h"
 
+#define SMALL 2048u /* bytes: copied in less time than it takes to give the lock to and fro once more */
+
 /* ---- one try ---- */
 
 /* Many producers: the place is marked as this thread's, and the next producer goes on behind it. */
@@ -107,11 +109,17 @@ static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_re
     return error;
 }
 
-/* The plain case of one producer: nobody is at work, and there is room for certain. No clock, no deadline. */
+/* Is the record filled under the producers' lock? With many producers a large one is filled beside the others. */
+static inline bool is_filled_alone(const struct pipc_channel *channel, const pipc_record *record)
+{
+    return !channel->many || record->size <= SMALL;
+}
+
+/* The plain case: nobody is at work, and there is room for certain. No clock, no deadline. */
 static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record)
 {
     struct pipc_writer *writer = &channel->control->writer;
-    if (channel->many || !pipc_channel_try(&writer->lock, self))
+    if (!is_filled_alone(channel, record) || !pipc_channel_try(&writer->lock, self))
         return false;
     struct pipc_place place = next_place(channel, record->size);
     bool room = place.end + PIPC_RECORD_ALIGN <= writer->limit;
@@ -126,8 +134,8 @@ static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc
 static int send_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
                      struct pipc_patience *patience)
 {
-    int error =
-        channel->many ? send_to_many(channel, self, record, patience) : send_alone(channel, self, record, patience);
+    int error = is_filled_alone(channel, record) ? send_alone(channel, self, record, patience)
+                                                 : send_to_many(channel, self, record, patience);
     if (error)
         return error;
     PIPC_POINT("channel: sent, nobody woken");

@@ -7,6 +7,7 @@
 
 #define TID          UINT64_C(0x3fffffff)
 #define WAITERS      (UINT64_C(1) << 31)
+#define THREAD       (TID | UINT64_C(0xfffff) << 32)
 #define SHORTEST_NAP PIPC_US(500)
 #define LONGEST_NAP  PIPC_MS(20) /* with the check of the owner after it: 25 ms a death */
 #define SPINS        100
@@ -41,7 +42,7 @@ static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int6
  * exec replaced. */
 static bool may_steal(uint64_t word, uint64_t mine, uint64_t pid_namespace)
 {
-    return (pid_namespace && (word & ~WAITERS) == mine) || pipc_is_dead(identity_of(word), pid_namespace);
+    return (pid_namespace && ((word ^ mine) & THREAD) == 0) || pipc_is_dead(identity_of(word), pid_namespace);
 }
 
 static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t pid_namespace)
@@ -50,11 +51,6 @@ static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t
         return false;
     PIPC_POINT("lock: stolen");
     return true;
-}
-
-bool pipc_lock_is_held_by(struct pipc_lock *lock, uint64_t self)
-{
-    return (atomic_load(&lock->word) & ~WAITERS) == pipc_lock_word(self);
 }
 
 static int give_up(struct pipc_patience *patience, int64_t started)
@@ -105,10 +101,22 @@ int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace
     return take_slowly(lock, pipc_lock_word(self), pid_namespace, patience);
 }
 
-void pipc_lock_give_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t word)
+bool pipc_lock_steal(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace)
 {
-    if (word == (mine | WAITERS) && move(lock, word, 0)) {
-        PIPC_POINT("lock: given, nobody woken");
-        pipc_wake_on(low_half(lock), 1);
-    }
+    uint64_t word = atomic_load(&lock->word);
+    return word && steal(lock, word, pipc_lock_word(self), pid_namespace);
+}
+
+bool pipc_lock_is_of(struct pipc_lock *lock, uint64_t self)
+{
+    return (atomic_load(&lock->word) & ~WAITERS) == pipc_lock_word(self);
+}
+
+bool pipc_lock_give_to_waiters(struct pipc_lock *lock, uint64_t self)
+{
+    if (!move(lock, pipc_lock_word(self) | WAITERS, 0))
+        return false;
+    PIPC_POINT("lock: given, nobody woken");
+    pipc_wake_on(low_half(lock), 1);
+    return true;
 }

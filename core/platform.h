@@ -21,24 +21,25 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
 /* Wakes up to `count` sleepers; tells how many, or 0 where nobody can know. Async-signal-safe. */
 int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
-bool pipc_may_spin(void); /* is there more than one processor for this process? */
+bool pipc_may_spin(void); /* is there more than one processor? */
 
 /* What a thread knows of itself. Forgotten in a forked child: by a handler after fork(), and by `*pipc_alive`,
  * which is 0 in a child that has not noticed yet. */
 struct pipc_who {
     uint64_t self;          /* pipc_self(); 0: to be learnt */
     uint64_t pid_namespace; /* pipc_pid_namespace() */
+    uint64_t process;       /* pipc_self_process(), 0: to be learnt */
     int32_t pid;
-    uint64_t process; /* pipc_self_process(), 0: to be learnt */
+    int locks; /* of the caller's and of channels, that it has or is about to take: meanwhile it is not refreshed */
 };
 extern PIPC_HIDDEN _Thread_local struct pipc_who pipc_known_self;
 extern PIPC_HIDDEN _Atomic uint32_t *pipc_alive;
-const struct pipc_who *pipc_learn_self(void);
+struct pipc_who *pipc_learn_self(void);
 
 /* Without a system call, but for the first time in a thread. */
-static inline const struct pipc_who *pipc_who(void)
+static inline struct pipc_who *pipc_who(void)
 {
-    const struct pipc_who *known = &pipc_known_self;
+    struct pipc_who *known = &pipc_known_self;
     return known->self && atomic_load_explicit(pipc_alive, memory_order_relaxed) ? known : pipc_learn_self();
 }
 
@@ -47,6 +48,7 @@ uint64_t pipc_nobody(void);       /* an identity of this thread that says nothin
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
  * they begin: whoever holds a lock must not become somebody else. */
 void pipc_self_refresh(void);
+
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
 
 /* As pipc_is_dead(), of the process behind the identity of its first thread, which may have ended before the others. */

@@ -133,7 +133,7 @@ static void watch_forks(void)
 }
 
 /* [number of the thread in this process 20 | process id 30] */
-const struct pipc_who *pipc_learn_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Atomic uint64_t threads;

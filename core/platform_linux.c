@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,9 +92,6 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
 
 bool pipc_may_spin(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set) > 1;
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
@@ -194,7 +190,7 @@ static void forget_self(void)
 void pipc_self_refresh(void)
 {
     const struct pipc_who *known = &pipc_known_self;
-    if (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0)
+    if (known->locks <= 0 && (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0))
         forget_self();
 }
 
@@ -214,7 +210,7 @@ static uint64_t identity_of(pid_t tid)
     return hash << TID_BITS | ((uint64_t)tid & TID_MASK);
 }
 
-const struct pipc_who *pipc_learn_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct pipc_who *known = &pipc_known_self;
@@ -224,6 +220,7 @@ const struct pipc_who *pipc_learn_self(void)
     known->pid = getpid();
     known->pid_namespace = pipc_pid_namespace();
     known->process = 0;
+    known->locks = 0;
     known->self = identity_of((pid_t)syscall(SYS_gettid));
     atomic_store_explicit(pipc_alive, 1, memory_order_relaxed);
     release_cancellation(cancellation);

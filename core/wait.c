@@ -51,7 +51,13 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
     return left < 0 ? 0 : left < slice ? left : slice;
 }
 
-static int spins(void)
+/* Spins of this process that failed since the last one that did not. Where none succeeds (the peer has the same
+ * processor, or answers slowly) it is tried more and more seldom, in the end once in 256 waits. */
+static _Atomic unsigned failed_spins;
+
+#define PATIENT_SPINS 8u /* failures before that */
+
+static int most_spins(void)
 {
     static _Atomic int known = -1;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
@@ -60,6 +66,28 @@ static int spins(void)
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value;
+}
+
+static int spins(void)
+{
+    static _Atomic unsigned waits;
+    int value = most_spins();
+    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
+    if (failed < PATIENT_SPINS || value == 0)
+        return value;
+    unsigned seldom = failed - PATIENT_SPINS < 8 ? failed - PATIENT_SPINS : 8;
+    return atomic_fetch_add_explicit(&waits, 1, memory_order_relaxed) & ((1u << seldom) - 1) ? 0 : value;
+}
+
+/* Tells `found`, how a spin ended. */
+static bool note_spin(bool found)
+{
+    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
+    if (found && failed)
+        atomic_store_explicit(&failed_spins, 0, memory_order_relaxed);
+    else if (!found && failed < PATIENT_SPINS + 8)
+        atomic_store_explicit(&failed_spins, failed + 1, memory_order_relaxed);
+    return found;
 }
 
 static inline void relax(void)
@@ -76,24 +104,40 @@ static bool unchanged(struct pipc_word *word, uint32_t announced)
     return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
 }
 
-static bool spin(struct pipc_word *word, uint32_t announced)
-{
-    for (int left = spins(); left > 0; left--) {
-        if (!unchanged(word, announced))
-            return true;
-        relax();
-    }
-    return false;
-}
-
 bool pipc_spin_until(bool (*changed)(void *argument), void *argument)
 {
-    for (int left = spins(); left > 0; left--) {
-        if (changed(argument))
-            return true;
+    int left = spins();
+    if (left == 0)
+        return false;
+    while (!changed(argument)) {
+        if (--left == 0)
+            return note_spin(false);
         relax();
     }
-    return false;
+    return note_spin(true);
+}
+
+void pipc_linger(unsigned times)
+{
+    if (most_spins() > 0)
+        while (times-- > 0)
+            relax();
+}
+
+struct announced {
+    struct pipc_word *word;
+    uint32_t value;
+};
+
+static bool has_changed(void *argument)
+{
+    struct announced *announced = argument;
+    return !unchanged(announced->word, announced->value);
+}
+
+static bool spin(struct pipc_word *word, uint32_t value)
+{
+    return pipc_spin_until(has_changed, &(struct announced){word, value});
 }
 
 uint32_t pipc_word_announce(struct pipc_word *word)

@@ -66,6 +66,9 @@ struct pipc_word {
 /* Asks again and again, for some microseconds, whether `changed`; not at all where there is one processor only. */
 bool pipc_spin_until(bool (*changed)(void *argument), void *argument);
 
+/* Does nothing for a moment, where spinning makes sense: `times` of some 20 ns. */
+void pipc_linger(unsigned times);
+
 uint32_t pipc_word_announce(struct pipc_word *word);
 
 /* One wait of a call: what it announced last, and how far it came. Zeros are ready. */
