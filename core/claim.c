@@ -8,6 +8,7 @@
 
 #define AUDIT_EVERY  ((uint64_t)PIPC_MS(100))
 #define AUDIT_SELDOM ((uint64_t)PIPC_MS(500))
+#define LONGEST_PULL PIPC_MS(10) /* with the lock held: others wait for it, some no more than 25 ms */
 
 static const unsigned char *staged_body(const struct pipc_queue *queue)
 {
@@ -65,6 +66,14 @@ static void place(struct pipc_queue *queue, const struct pipc_envelope *envelope
     claimed->order = max64(envelope->ticket, max64(control->floor, *last));
     claimed->pull = ++control->pulls;
     *last = claimed->order;
+}
+
+bool pipc_claim_enough(struct pipc_pulls *pulls)
+{
+    int64_t now = pipc_now();
+    if (pulls->until == 0)
+        pulls->until = now + LONGEST_PULL;
+    return now > pulls->until;
 }
 
 bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed *claimed)
@@ -236,7 +245,7 @@ static uint64_t free_noted(struct pipc_queue *queue)
     return taken;
 }
 
-int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
+int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
 {
     struct pipc_control *control = queue->control;
     struct pipc_claimed claimed;
@@ -247,6 +256,8 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
+    if (error == PIPC_CLAIM_LATER)
+        atomic_store(&control->audit_wanted, 1);
     if (error != PIPC_E_EMPTY)
         return error;
     PIPC_POINT("audit: pulled, not freed");

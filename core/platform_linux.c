@@ -60,7 +60,9 @@ bool pipc_nap(int64_t *nap, int64_t deadline)
         *nap = PIPC_MS(5);
     int64_t span = deadline - now < *nap ? deadline - now : *nap;
     struct timespec time = {.tv_sec = 0, .tv_nsec = (long)span};
+    int cancellation = hold_cancellation();
     clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    release_cancellation(cancellation);
     return true;
 }
 

@@ -8,12 +8,17 @@
 #include "core/object.h"
 #include "core/platform.h"
 
+#define LONGEST_PULLS PIPC_SECONDS(1) /* of one call, the lock given back now and then */
+
+static const char flooded[] = "the kernel queue fills up faster than it can be looked through";
+
 /* One receive or peek under way. */
 struct receive {
     struct pipc_queue *queue;
     pipc_selection selection;
     pipc_message *message;
     bool peek;
+    struct pipc_pulls pulls; /* of the last look */
 };
 
 static bool wanted(pipc_selection selection, uint32_t type)
@@ -39,13 +44,13 @@ static PIPC_FLAT bool first_match_is_best(const struct receive *receive)
 
 /* Pulls until the best of the kernel's matches is known. `candidate` stays in staging if it may be
  * delivered from there (*staged); all else is stowed. */
-static PIPC_FLAT int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged, uint64_t *pulls)
+static PIPC_FLAT int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged)
 {
     struct pipc_queue *queue = receive->queue;
     bool direct = first_match_is_best(receive);
     int error;
     *staged = false;
-    while ((error = pipc_claim_next(queue, candidate, pulls)) == 0) {
+    while ((error = pipc_claim_next(queue, candidate, &receive->pulls)) == 0) {
         bool match = wanted(receive->selection, candidate->type);
         if (match && direct && !receive->peek) {
             *staged = true;
@@ -189,10 +194,10 @@ static PIPC_FLAT int look_locked(struct receive *receive)
     struct pipc_queue *queue = receive->queue;
     struct pipc_claimed staged, full;
     bool is_staged;
-    uint64_t pulls = 0;
-    int error = pull(receive, &staged, &is_staged, &pulls);
+    receive->pulls = (struct pipc_pulls){0};
+    int error = pull(receive, &staged, &is_staged);
     if (!error && !is_staged && pipc_audit_due(queue, pipc_index_is_empty(queue)))
-        error = pipc_audit(queue, &pulls);
+        error = pipc_audit(queue, &receive->pulls);
     if (!error)
         error = best_full(receive, &full);
     if (error)
@@ -225,6 +230,37 @@ static int empty(void)
     return pipc_fail(PIPC_E_EMPTY, "the queue holds no message that the selection wants");
 }
 
+/* The lock was given back because the kernel's queue did not come to an end. If all that was taken is this queue's
+ * the end is near, and worth a second of anybody's time; else somebody floods it, and the call's patience decides. */
+static int may_go_on(const struct receive *receive, struct pipc_patience *patience, int64_t began)
+{
+    if (receive->pulls.dropped == 0 && pipc_now() - began < LONGEST_PULLS)
+        return 0;
+    if (patience->nowait)
+        return pipc_fail(PIPC_E_BUSY, "%s", flooded);
+    return pipc_patience_check(patience);
+}
+
+static int look_on(struct receive *receive, struct pipc_patience *patience)
+{
+    int64_t nap = 0, began = pipc_now();
+    int error;
+    do {
+        error = may_go_on(receive, patience, began);
+        if (error)
+            return error;
+        pipc_nap(&nap, PIPC_FOREVER); /* so that others get the lock */
+        error = look(receive, patience);
+    } while (error == PIPC_CLAIM_LATER);
+    return error;
+}
+
+static PIPC_FLAT int look_to_the_end(struct receive *receive, struct pipc_patience *patience)
+{
+    int error = look(receive, patience);
+    return error == PIPC_CLAIM_LATER ? look_on(receive, patience) : error;
+}
+
 static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
@@ -232,7 +268,7 @@ static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_pati
     struct pipc_word *word = any ? &queue->control->items : &queue->control->picky;
     struct pipc_watch watch = {0};
     int error;
-    while ((error = look(receive, patience)) == PIPC_E_EMPTY) {
+    while ((error = look_to_the_end(receive, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)
             error = empty();
         else if ((error = pipc_word_await(word, &watch, patience)) == 0)
@@ -277,7 +313,7 @@ static PIPC_FLAT int receive_or_peek(pipc_queue *queue, pipc_selection selection
         return error;
     patience.restart = message->flags & PIPC_RESTART;
     patience.no_spin = queue->no_spin;
-    struct receive receive = {queue, selection, message, peek};
+    struct receive receive = {.queue = queue, .selection = selection, .message = message, .peek = peek};
     return pipc_call_end(&call, receive_patiently(&receive, &patience));
 }
 
@@ -297,7 +333,7 @@ int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *m
 static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_claimed claimed;
-    uint64_t pulls = 0;
+    struct pipc_pulls pulls = {0};
     int error;
     while ((error = pipc_claim_next(queue, &claimed, &pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
@@ -307,7 +343,7 @@ static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
     return 0;
 }
 
-static int purge(struct pipc_queue *queue, uint64_t *dropped)
+static int purge_once(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_patience patience;
     struct pipc_control *control = queue->control;
@@ -321,6 +357,17 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
     pipc_queue_unlock(queue);
     pipc_word_bump(&control->room, INT32_MAX);
     return error;
+}
+
+/* Against a flood it goes on for a second: it is what throws one away. */
+static int purge(struct pipc_queue *queue, uint64_t *dropped)
+{
+    int64_t nap = 0, until = pipc_now() + LONGEST_PULLS;
+    int error;
+    do
+        error = purge_once(queue, dropped);
+    while (error == PIPC_CLAIM_LATER && pipc_nap(&nap, until));
+    return error == PIPC_CLAIM_LATER ? pipc_fail(PIPC_E_BUSY, "%s", flooded) : error;
 }
 
 int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped)

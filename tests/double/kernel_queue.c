@@ -27,6 +27,7 @@ struct pipc_be_queue {
 
 static struct ring *rings;
 static uint64_t last_label;
+static int64_t takes_before_the_flood = INT64_MAX;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* of the list and of every ring in it */
 
 static struct ring **find(uint64_t label)
@@ -53,6 +54,13 @@ void pipc_double_queue_remove(uint64_t label)
         ring->removed = true;
         drop_opening(ring);
     }
+    pthread_mutex_unlock(&guard);
+}
+
+void pipc_double_flood(int64_t after)
+{
+    pthread_mutex_lock(&guard);
+    takes_before_the_flood = after;
     pthread_mutex_unlock(&guard);
 }
 
@@ -134,6 +142,11 @@ static int take(struct ring *ring, void *text, size_t capacity, size_t *size)
 {
     if (ring->removed)
         return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is gone");
+    if (takes_before_the_flood < INT64_MAX && takes_before_the_flood-- <= 0) {
+        memset(text, 7, capacity);
+        *size = capacity;
+        return 0;
+    }
     if (ring->count == 0)
         return PIPC_E_EMPTY;
     *size = ring->sizes[ring->first];
