@@ -20,6 +20,10 @@
 
 #define PIPC_LINE 128 /* two cache lines: processors fetch them in pairs */
 
+/* A look without the lock that decides nothing: who acts on it looks again with it. Formally that is a race, and the
+ * thread sanitizer is told to let it pass. */
+#define PIPC_UNGUARDED __attribute__((no_sanitize("thread")))
+
 /* What one reader has read. Guarded by its lock, but for the atomic fields, which others look at. */
 struct pipc_reader {
     struct pipc_lock lock;

@@ -116,17 +116,19 @@ static void move(struct look *look, const struct pipc_cursor *to)
 }
 
 /* Where to begin: at the reader's position, or at the oldest record if that one is gone. */
-static struct pipc_cursor start(const struct look *look)
+static uint64_t start_at(const struct look *look)
 {
     const struct pipc_channel *channel = look->channel;
-    struct pipc_cursor cursor = {atomic_load_explicit(&look->reader->position, memory_order_relaxed),
-                                 look->reader->number, look->reader->passed};
+    uint64_t at = atomic_load_explicit(&look->reader->position, memory_order_relaxed);
     if (channel->delivery != PIPC_DELIVER_LATEST)
-        return cursor;
+        return at;
     uint64_t oldest = atomic_load_explicit(&channel->control->writer.oldest, memory_order_acquire);
-    if (cursor.at < oldest)
-        cursor.at = oldest;
-    return cursor;
+    return at < oldest ? oldest : at;
+}
+
+static struct pipc_cursor start(const struct look *look)
+{
+    return (struct pipc_cursor){start_at(look), look->reader->number, look->reader->passed};
 }
 
 /* What others were shown before, who gave the lock back alive, is of no account. */
@@ -278,11 +280,13 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
 
 /* ---- with patience ---- */
 
-static bool something_to_read(void *argument)
+/* Others may read on meanwhile: then the body of a record may stand there. */
+static PIPC_UNGUARDED bool something_to_read(void *argument)
 {
     const struct look *look = argument;
-    struct pipc_cursor at = start(look);
-    return pipc_record_state(pipc_ring_word(&look->channel->ring, at.at)) >= PIPC_RECORD_WHOLE;
+    const struct pipc_record_head *head = pipc_ring_at(&look->channel->ring, start_at(look));
+    uint64_t word = *(const volatile uint64_t *)(const volatile void *)&head->word;
+    return pipc_record_state(word) >= PIPC_RECORD_WHOLE;
 }
 
 /* Looks a while without the lock, and without telling the producers that somebody waits. Not after many records in a

@@ -175,7 +175,7 @@ static bool is_stuck(struct pipc_channel *channel, uint64_t self)
            slowest == atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed);
 }
 
-static bool room_changed(void *argument)
+static PIPC_UNGUARDED bool room_changed(void *argument)
 {
     struct pipc_channel *channel = argument;
     return pipc_channel_slowest(channel) + channel->ring.size != channel->control->writer.limit;
