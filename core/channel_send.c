@@ -56,6 +56,7 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
         hold_reservation(channel, self, place, 1);
     if (error || channel->many)
         pipc_channel_unlock_writer(channel, self);
+    PIPC_POINT("channel: reserved, not filled");
     return error;
 }
 
@@ -66,7 +67,6 @@ static int send_to_many(struct pipc_channel *channel, uint64_t self, const pipc_
     int error = reserve_once(channel, self, record->size, &place, patience);
     if (error)
         return error;
-    PIPC_POINT("channel: reserved, not filled");
     if (record->size)
         memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
     PIPC_POINT("channel: filled, not committed");

@@ -145,6 +145,11 @@ static int call_send_dying(struct step_stage *stage)
     return send_padded(stage, DEAD);
 }
 
+static int call_reserve_dying(struct step_stage *stage)
+{
+    return pipc_channel_reserve(stage->handle, &(pipc_record){.size = PADDED}, PIPC_NOWAIT);
+}
+
 static int call_send_waiting(struct step_stage *stage)
 {
     static unsigned char body[RING / 4 - 16];
@@ -525,9 +530,9 @@ ON(interrupt, call_interrupt, (ONE, ONCE), .waiting = WAITING)
 ON(repair_of_a_send, call_send, (ONE, ONCE, .fresh = 1), .waiting = WAITING,
    AFTER(call_send_dying, "channel: shown, head not moved"))
 ON(repair_of_a_reservation, call_send, (MANY, ONCE, .fresh = 1), .waiting = WAITING,
-   AFTER(call_send_dying, "channel: reserved, head not moved"))
+   AFTER(call_reserve_dying, "channel: reserved, head not moved"))
 ON(skip_of_a_reservation, call_receive, (MANY, ONCE, .takes = 1, .reads = true), .waiting = WAITING,
-   AFTER(call_send_dying, "channel: reserved, not filled"))
+   AFTER(call_reserve_dying, "channel: reserved, not filled"))
 ON(redelivery, call_receive, (ONE, ONCE, .takes = 1, .reads = true), .waiting = WAITING,
    AFTER(call_receive, "channel: shown, not taken"))
 STEP(creation, set_nothing, call_create, judge_name, RING_OF(ONE, ALL))
