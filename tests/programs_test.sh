@@ -232,6 +232,16 @@ others()
     echo '2 of 2 readers saw reading 5' >expected
     check examples board_shows_the_last_reading 0 $status expected out nothing err
 
+    program frames >out 2>err
+    status=$?
+    echo '200 of 200 frames, all in place' >expected
+    check examples frames_are_filled_and_seen_in_place 0 $status expected out nothing err
+
+    program ticker >out 2>err
+    status=$?
+    echo '3 of 3 subscribers saw all prices, or know how many they missed' >expected
+    check examples ticker_reaches_every_subscriber 0 $status expected out nothing err
+
     program chat --nonsense >out 2>err
     check examples chat_refuses_unknown_words 2 $? nothing out
     program memory --nonsense >out 2>err
