@@ -20,6 +20,10 @@
 
 #define PIPC_LINE 128 /* two cache lines: processors fetch them in pairs */
 
+/* A look without the lock that decides nothing: who acts on it looks again with it. Formally that is a race, and the
+ * thread sanitizer is told to let it pass. */
+#define PIPC_UNGUARDED __attribute__((no_sanitize("thread")))
+
 /* What one reader has read. Guarded by its lock, but for the atomic fields, which others look at. */
 struct pipc_reader {
     struct pipc_lock lock;
@@ -97,6 +101,7 @@ struct pipc_channel {
     bool no_spin;
     _Atomic(struct pipc_subscription *) subscription;
     struct pipc_interrupts interrupts;
+    _Atomic uint32_t streak; /* records received by this handle since it last had to wait */
     /* What the thread that holds the writers' lock has reserved (PRODUCERS_ONE), and what the one that holds the
      * reader's lock has been shown. */
     _Atomic uint32_t open;     /* PRODUCERS_MANY: reservations that were neither committed nor cancelled; a hint */
@@ -119,13 +124,13 @@ static inline struct pipc_reader *pipc_channel_reader(const struct pipc_channel 
 
 static inline uint64_t pipc_channel_namespace(const struct pipc_channel *channel)
 {
-    return channel->pid_namespace == pipc_self_namespace() ? channel->pid_namespace : 0;
+    return channel->pid_namespace == pipc_who()->pid_namespace ? channel->pid_namespace : 0;
 }
 
 /* This thread's identity as this channel knows it; where identities mean nothing, one that nobody can judge. */
 static inline uint64_t pipc_channel_self(const struct pipc_channel *channel)
 {
-    return pipc_channel_namespace(channel) ? pipc_self() : pipc_nobody();
+    return pipc_channel_namespace(channel) ? pipc_who()->self : pipc_nobody();
 }
 
 /* 0, PIPC_E_ACCESS if the handle lacks the right, or PIPC_E_REMOVED. */
@@ -137,9 +142,6 @@ int pipc_channel_verdict(const struct pipc_channel *channel, int error);
 /* Starts a call's clock; `flags` of the record. */
 int pipc_channel_begin(struct pipc_channel *channel, struct pipc_patience *patience, uint32_t flags, int64_t timeout);
 
-/* Locks of channels that this thread has, or is about to take. */
-extern _Thread_local unsigned pipc_channel_locks;
-
 int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
                              struct pipc_patience *patience);
 
@@ -149,7 +151,7 @@ int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *loc
 static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lock *lock, uint64_t self,
                                     struct pipc_patience *patience)
 {
-    pipc_channel_locks++;
+    pipc_known_self.locks++;
     atomic_signal_fence(memory_order_seq_cst);
     return pipc_lock_try(lock, self) ? 0 : pipc_channel_lock_slowly(channel, lock, self, patience);
 }
@@ -157,11 +159,11 @@ static inline int pipc_channel_lock(struct pipc_channel *channel, struct pipc_lo
 /* Takes a lock that is free now; false if it is not. */
 static inline bool pipc_channel_try(struct pipc_lock *lock, uint64_t self)
 {
-    pipc_channel_locks++;
+    pipc_known_self.locks++;
     atomic_signal_fence(memory_order_seq_cst);
     if (pipc_lock_try(lock, self))
         return true;
-    pipc_channel_locks--;
+    pipc_known_self.locks--;
     return false;
 }
 
@@ -169,7 +171,7 @@ static inline void pipc_channel_unlock(struct pipc_lock *lock, uint64_t self)
 {
     pipc_lock_give(lock, self);
     atomic_signal_fence(memory_order_seq_cst);
-    pipc_channel_locks--;
+    pipc_known_self.locks--;
 }
 
 /* Takes the producers' lock, and mends what a dead owner left. */

@@ -149,7 +149,7 @@ static int publish(struct pipc_channel *channel)
 static int join(struct pipc_channel *channel)
 {
     struct pipc_reader *reader;
-    uint64_t mine = pipc_self_namespace();
+    uint64_t mine = pipc_who()->pid_namespace;
     channel->nonce = channel->object->nonce;
     channel->pid_namespace = mine == channel->object->pid_namespace ? mine : 0;
     return channel->rights & PIPC_READ ? pipc_channel_reader_of(channel, &reader) : 0;

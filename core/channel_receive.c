@@ -6,7 +6,8 @@
 #include "core/call.h"
 #include "core/channel.h"
 
-#define AGAIN      (-2)  /* not done, and nothing to wait for: look at the clock, then again */
+#define AGAIN      (-2) /* not done, and nothing to wait for: look at the clock, then again */
+#define STREAK     16u
 #define MOST_STEPS 4096u /* over records that will never be whole, before that */
 
 /* One receive or peek under way. */
@@ -115,22 +116,25 @@ static void move(struct look *look, const struct pipc_cursor *to)
 }
 
 /* Where to begin: at the reader's position, or at the oldest record if that one is gone. */
-static struct pipc_cursor start(const struct look *look)
+static uint64_t start_at(const struct look *look)
 {
     const struct pipc_channel *channel = look->channel;
-    struct pipc_cursor cursor = {atomic_load_explicit(&look->reader->position, memory_order_relaxed),
-                                 look->reader->number, look->reader->passed};
+    uint64_t at = atomic_load_explicit(&look->reader->position, memory_order_relaxed);
     if (channel->delivery != PIPC_DELIVER_LATEST)
-        return cursor;
+        return at;
     uint64_t oldest = atomic_load_explicit(&channel->control->writer.oldest, memory_order_acquire);
-    if (cursor.at < oldest)
-        cursor.at = oldest;
-    return cursor;
+    return at < oldest ? oldest : at;
 }
 
+static struct pipc_cursor start(const struct look *look)
+{
+    return (struct pipc_cursor){start_at(look), look->reader->number, look->reader->passed};
+}
+
+/* What others were shown before, who gave the lock back alive, is of no account. */
 static void about_to_show(struct look *look, uint64_t up_to)
 {
-    if (look->reader->shown < up_to)
+    if (look->count == 0 || look->reader->shown < up_to)
         look->reader->shown = up_to;
     atomic_signal_fence(memory_order_seq_cst);
 }
@@ -262,6 +266,8 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
     bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
                  pipc_ring_body_size(&channel->ring, cursor.at, word) <= record->size;
     if (plain) {
+        atomic_store_explicit(&channel->streak, atomic_load_explicit(&channel->streak, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
         look.end = behind(channel, &cursor, word);
         look.copy = true;
         about_to_show(&look, look.end.at);
@@ -274,17 +280,24 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
 
 /* ---- with patience ---- */
 
-static bool something_to_read(void *argument)
+/* Others may read on meanwhile: then the body of a record may stand there. */
+static PIPC_UNGUARDED bool something_to_read(void *argument)
 {
     const struct look *look = argument;
-    struct pipc_cursor at = start(look);
-    return pipc_record_state(pipc_ring_word(&look->channel->ring, at.at)) >= PIPC_RECORD_WHOLE;
+    const struct pipc_record_head *head = pipc_ring_at(&look->channel->ring, start_at(look));
+    uint64_t word = *(const volatile uint64_t *)(const volatile void *)&head->word;
+    return pipc_record_state(word) >= PIPC_RECORD_WHOLE;
 }
 
-/* Looks a while without the lock, and without telling the producers that somebody waits. */
+/* Looks a while without the lock, and without telling the producers that somebody waits. Not after many records in a
+ * row: there it is better to fall behind, asleep, than to take each line of memory away from the producer while it
+ * writes the next one to it. */
 static void watch(struct look *look)
 {
-    if (!look->channel->no_spin && !something_to_read(look))
+    _Atomic uint32_t *streak = &look->channel->streak;
+    uint32_t records = atomic_load_explicit(streak, memory_order_relaxed);
+    atomic_store_explicit(streak, 0, memory_order_relaxed);
+    if (!look->channel->no_spin && records <= STREAK)
         pipc_spin_until(something_to_read, look);
 }
 

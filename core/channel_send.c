@@ -4,6 +4,8 @@
 #include "core/call.h"
 #include "core/channel_writer.h"
 
+#define SMALL 2048u /* bytes: copied in less time than it takes to give the lock to and fro once more */
+
 /* ---- one try ---- */
 
 /* Many producers: the place is marked as this thread's, and the next producer goes on behind it. */
@@ -54,6 +56,7 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
         hold_reservation(channel, self, place, 1);
     if (error || channel->many)
         pipc_channel_unlock_writer(channel, self);
+    PIPC_POINT("channel: reserved, not filled");
     return error;
 }
 
@@ -64,7 +67,6 @@ static int send_to_many(struct pipc_channel *channel, uint64_t self, const pipc_
     int error = reserve_once(channel, self, record->size, &place, patience);
     if (error)
         return error;
-    PIPC_POINT("channel: reserved, not filled");
     if (record->size)
         memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
     PIPC_POINT("channel: filled, not committed");
@@ -107,11 +109,17 @@ static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_re
     return error;
 }
 
-/* The plain case of one producer: nobody is at work, and there is room for certain. No clock, no deadline. */
+/* Is the record filled under the producers' lock? With many producers a large one is filled beside the others. */
+static inline bool is_filled_alone(const struct pipc_channel *channel, const pipc_record *record)
+{
+    return !channel->many || record->size <= SMALL;
+}
+
+/* The plain case: nobody is at work, and there is room for certain. No clock, no deadline. */
 static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record)
 {
     struct pipc_writer *writer = &channel->control->writer;
-    if (channel->many || !pipc_channel_try(&writer->lock, self))
+    if (!is_filled_alone(channel, record) || !pipc_channel_try(&writer->lock, self))
         return false;
     struct pipc_place place = next_place(channel, record->size);
     bool room = place.end + PIPC_RECORD_ALIGN <= writer->limit;
@@ -126,8 +134,8 @@ static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc
 static int send_once(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
                      struct pipc_patience *patience)
 {
-    int error =
-        channel->many ? send_to_many(channel, self, record, patience) : send_alone(channel, self, record, patience);
+    int error = is_filled_alone(channel, record) ? send_alone(channel, self, record, patience)
+                                                 : send_to_many(channel, self, record, patience);
     if (error)
         return error;
     PIPC_POINT("channel: sent, nobody woken");
@@ -167,7 +175,7 @@ static bool is_stuck(struct pipc_channel *channel, uint64_t self)
            slowest == atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed);
 }
 
-static bool room_changed(void *argument)
+static PIPC_UNGUARDED bool room_changed(void *argument)
 {
     struct pipc_channel *channel = argument;
     return pipc_channel_slowest(channel) + channel->ring.size != channel->control->writer.limit;

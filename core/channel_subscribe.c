@@ -51,7 +51,7 @@ static bool claim(struct pipc_channel *channel, struct pipc_subscription *subscr
             continue;
         subscription->reader = i;
         subscription->owner = mine | PIPC_SUBSCRIPTION_ACTIVE;
-        subscription->pid = pipc_self_pid();
+        subscription->pid = pipc_who()->pid;
         return true;
     }
     return false;
@@ -107,7 +107,7 @@ static int subscribe(struct pipc_channel *channel, struct pipc_subscription *old
 
 static bool is_ours(struct pipc_channel *channel, const struct pipc_subscription *subscription)
 {
-    return subscription && subscription->pid == pipc_self_pid() &&
+    return subscription && subscription->pid == pipc_who()->pid &&
            atomic_load_explicit(&pipc_channel_reader(channel, subscription->reader)->owner, memory_order_relaxed) ==
                subscription->owner;
 }

@@ -18,7 +18,7 @@ bool pipc_channel_is_possible(const struct pipc_channel_control *control, uint64
 
 /* Until pipc_channel_tell() has the head, info->bytes is the position of the slowest, 0 if there is none: a reader
  * at position 0 is no slower than none. */
-void pipc_channel_tell_reader(struct pipc_reader *reader, uint32_t delivery, pipc_channel_info *info)
+PIPC_UNGUARDED void pipc_channel_tell_reader(struct pipc_reader *reader, uint32_t delivery, pipc_channel_info *info)
 {
     bool reads = delivery == PIPC_DELIVER_ONCE || (atomic_load(&reader->owner) & PIPC_SUBSCRIPTION_ACTIVE);
     uint64_t position = atomic_load(&reader->position);
@@ -35,7 +35,7 @@ void pipc_channel_tell_reader(struct pipc_reader *reader, uint32_t delivery, pip
 }
 
 /* By the records' numbers, which a reader that was killed before it counted cannot spoil. */
-static uint64_t left(struct pipc_writer *writer, const pipc_channel_info *info)
+static PIPC_UNGUARDED uint64_t left(struct pipc_writer *writer, const pipc_channel_info *info)
 {
     uint64_t given_up = atomic_load(&writer->cancelled);
     if (info->producers == PIPC_PRODUCERS_MANY)

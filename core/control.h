@@ -14,6 +14,7 @@
 #include "core/backend.h"
 #include "core/index.h"
 #include "core/lock.h"
+#include "core/object.h"
 #include "core/platform.h"
 #include "core/wait.h"
 #include "pipc/queue.h"
@@ -112,7 +113,12 @@ struct pipc_queue {
 };
 
 /* 0, PIPC_E_ACCESS if the handle lacks the right, or PIPC_E_REMOVED. */
-int pipc_queue_check(const struct pipc_queue *queue, uint32_t right);
+int pipc_queue_refuse(const struct pipc_queue *queue, uint32_t right);
+static inline int pipc_queue_check(const struct pipc_queue *queue, uint32_t right)
+{
+    bool fine = pipc_object_is_ready(queue->object) && (queue->rights & right) == right;
+    return fine ? 0 : pipc_queue_refuse(queue, right);
+}
 
 /* Notes and returns PIPC_E_REMOVED. */
 int pipc_queue_removed(void);
@@ -124,14 +130,21 @@ int pipc_queue_verdict(const struct pipc_queue *queue, int error);
  * have been forked into another namespace. */
 static inline uint64_t pipc_queue_namespace(const struct pipc_queue *queue)
 {
-    return queue->pid_namespace == pipc_self_namespace() ? queue->pid_namespace : 0;
+    return queue->pid_namespace == pipc_who()->pid_namespace ? queue->pid_namespace : 0;
 }
 
 /* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,
  * no /proc) it is one that nobody can prove dead, or alive. */
 static inline uint64_t pipc_queue_self(const struct pipc_queue *queue)
 {
-    return pipc_queue_namespace(queue) ? pipc_self() : pipc_nobody();
+    return pipc_queue_namespace(queue) ? pipc_who()->self : pipc_nobody();
+}
+
+/* No FULL slot is in the indexes. */
+static inline bool pipc_index_is_empty(const struct pipc_queue *queue)
+{
+    const volatile struct pipc_control *control = queue->control;
+    return control->by_priority.top == 0 && control->by_type.top == 0;
 }
 
 /* Gives the queue's lock back. */

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,19 @@
 const char pipc_platform_name[] = "linux";
 const bool pipc_platform_detects_death = true;
 
+/* Around what is a cancellation point, in functions that calls on a queue use: those leave cancellation as it is. */
+static int hold_cancellation(void)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+static void release_cancellation(int state)
+{
+    pthread_setcancelstate(state, NULL);
+}
+
 /* ---- time and sleeping ---- */
 
 int64_t pipc_now(void)
@@ -48,7 +60,9 @@ bool pipc_nap(int64_t *nap, int64_t deadline)
         *nap = PIPC_MS(5);
     int64_t span = deadline - now < *nap ? deadline - now : *nap;
     struct timespec time = {.tv_sec = 0, .tv_nsec = (long)span};
+    int cancellation = hold_cancellation();
     clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    release_cancellation(cancellation);
     return true;
 }
 
@@ -60,12 +74,14 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
         return PIPC_SLEPT_WOKEN;
     if (errno == EINTR)
         return PIPC_SLEPT_SIGNAL;
-    if (errno != ETIMEDOUT) { /* no futex to be had here (private read-only memory): a nap, not a busy loop */
-        time = (struct timespec){.tv_nsec = (long)(span < LONGEST_NAP ? span : LONGEST_NAP)};
-        if (clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == EINTR)
-            return PIPC_SLEPT_SIGNAL;
-    }
-    return PIPC_SLEPT_OUT;
+    if (errno == ETIMEDOUT)
+        return PIPC_SLEPT_OUT;
+    /* No futex to be had here (private read-only memory): a nap, not a busy loop. */
+    time = (struct timespec){.tv_nsec = (long)(span < LONGEST_NAP ? span : LONGEST_NAP)};
+    int cancellation = hold_cancellation();
+    int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    release_cancellation(cancellation);
+    return error == EINTR ? PIPC_SLEPT_SIGNAL : PIPC_SLEPT_OUT;
 }
 
 int pipc_wake_on(const _Atomic uint32_t *word, int count)
@@ -78,17 +94,14 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
 
 bool pipc_may_spin(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set) > 1;
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 uint64_t pipc_random(void)
 {
     uint64_t value = 0;
-    while (value == 0)
-        if (getrandom(&value, sizeof value, 0) != sizeof value)
+    while (value == 0) /* getrandom() is a cancellation point, its system call by itself is none */
+        if (syscall(SYS_getrandom, &value, sizeof value, 0) != sizeof value)
             value = (uint64_t)pipc_now() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)syscall(SYS_gettid);
     return value;
 }
@@ -165,24 +178,21 @@ static uint64_t hash_start(uint64_t start)
     return hash ? hash : 1;
 }
 
-/* What this thread knows of itself. Forgotten in a forked child: by the handler after fork(), and by
- * `*alive`, a word in a page that the kernel wipes in every child, after _Fork() and clone() too. */
-static _Thread_local uint64_t self;
-static _Thread_local uint64_t self_process;
-static _Thread_local int32_t self_pid;
-static _Thread_local uint64_t self_namespace;
+/* `*pipc_alive` lies in a page that the kernel wipes in every child, after _Fork() and clone() too. */
+_Thread_local struct pipc_who pipc_known_self;
 static _Thread_local uint64_t nobody;
 static _Atomic uint32_t always_alive = 1;
-static _Atomic uint32_t *alive = &always_alive;
+_Atomic uint32_t *pipc_alive = &always_alive;
 
 static void forget_self(void)
 {
-    self = 0;
+    pipc_known_self.self = 0;
 }
 
 void pipc_self_refresh(void)
 {
-    if (self_namespace >> 32 == 0 || self >> TID_BITS == 0)
+    const struct pipc_who *known = &pipc_known_self;
+    if (known->locks <= 0 && (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0))
         forget_self();
 }
 
@@ -191,7 +201,7 @@ static void watch_forks(void)
     size_t size = pipc_page();
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
-        alive = page;
+        pipc_alive = page;
     pthread_atfork(NULL, NULL, forget_self);
 }
 
@@ -202,70 +212,53 @@ static uint64_t identity_of(pid_t tid)
     return hash << TID_BITS | ((uint64_t)tid & TID_MASK);
 }
 
-static uint64_t learn_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct pipc_who *known = &pipc_known_self;
     pthread_once(&once, watch_forks);
-    int kept = errno, cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int kept = errno, cancellation = hold_cancellation();
     nobody = 0;
-    self_process = 0;
-    self_pid = getpid();
-    self_namespace = pipc_pid_namespace();
-    self = identity_of((pid_t)syscall(SYS_gettid));
-    atomic_store_explicit(alive, 1, memory_order_relaxed);
-    pthread_setcancelstate(cancel_state, NULL);
+    known->pid = getpid();
+    known->pid_namespace = pipc_pid_namespace();
+    known->process = 0;
+    known->locks = 0;
+    known->self = identity_of((pid_t)syscall(SYS_gettid));
+    atomic_store_explicit(pipc_alive, 1, memory_order_relaxed);
+    release_cancellation(cancellation);
     errno = kept;
-    return self;
-}
-
-static bool knows_self(void)
-{
-    return self && atomic_load_explicit(alive, memory_order_relaxed);
+    return known;
 }
 
 uint64_t pipc_self(void)
 {
-    return knows_self() ? self : learn_self();
+    return pipc_who()->self;
 }
 
 uint64_t pipc_self_process(void)
 {
-    int32_t pid = pipc_self_pid();
-    if (!self_process)
-        self_process = identity_of((pid_t)pid);
-    return self_process;
-}
-
-uint64_t pipc_self_namespace(void)
-{
-    if (!knows_self())
-        learn_self();
-    return self_namespace;
+    int32_t pid = pipc_who()->pid;
+    int cancellation = hold_cancellation();
+    if (!pipc_known_self.process)
+        pipc_known_self.process = identity_of((pid_t)pid);
+    release_cancellation(cancellation);
+    return pipc_known_self.process;
 }
 
 uint64_t pipc_nobody(void)
 {
-    pipc_self(); /* so that a fork is noticed */
+    pipc_who(); /* so that a fork is noticed */
     while (!nobody)
         nobody = pipc_random() >> 44 << TID_BITS;
     return nobody;
 }
 
-int32_t pipc_self_pid(void)
-{
-    if (!knows_self())
-        learn_self();
-    return self_pid;
-}
-
 /* Reading /proc opens files, which would be a cancellation point. */
 static bool read_stat_whole(pid_t tid, struct stat_line *line)
 {
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    int cancellation = hold_cancellation();
     bool read = proc_is_ours() && read_stat(tid, line);
-    pthread_setcancelstate(cancel_state, NULL);
+    release_cancellation(cancellation);
     return read;
 }
 
@@ -284,7 +277,7 @@ static bool is_zombie_process(const struct stat_line *line)
 static bool identity_is_dead(uint64_t identity, uint64_t pid_namespace, bool (*dead)(const struct stat_line *line))
 {
     pid_t tid = (pid_t)(identity & TID_MASK);
-    uint64_t mine = pipc_self_namespace(), hash = identity >> TID_BITS & HASH_MASK;
+    uint64_t mine = pipc_who()->pid_namespace, hash = identity >> TID_BITS & HASH_MASK;
     struct stat_line line;
     if (tid <= 0 || !mine || mine != pid_namespace)
         return false;

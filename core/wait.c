@@ -8,26 +8,16 @@
 
 #define WATCHED 2u
 #define ASLEEP  1u
-#define MARKS   3u
+#define MARKS   PIPC_WORD_MARKS
 #define STEP    4u
 #define SPINS   400
 
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
-                        const struct pipc_object *object)
+int pipc_patience_limit(struct pipc_patience *patience, int64_t span)
 {
     if (span < 0)
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
-    patience->nowait = span == PIPC_NOWAIT;
-    patience->restart = false;
-    patience->no_spin = false;
-    patience->deadline = PIPC_FOREVER;
-    if (span && span != PIPC_FOREVER) {
-        int64_t now = pipc_now();
-        patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
-    }
-    patience->object = object;
-    patience->interrupts = interrupts;
-    patience->interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0;
+    int64_t now = pipc_now();
+    patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
     return 0;
 }
 
@@ -61,7 +51,13 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
     return left < 0 ? 0 : left < slice ? left : slice;
 }
 
-static int spins(void)
+/* Spins of this process that failed since the last one that did not. Where none succeeds (the peer has the same
+ * processor, or answers slowly) it is tried more and more seldom, in the end once in 256 waits. */
+static _Atomic unsigned failed_spins;
+
+#define PATIENT_SPINS 8u /* failures before that */
+
+static int most_spins(void)
 {
     static _Atomic int known = -1;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
@@ -70,6 +66,28 @@ static int spins(void)
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value;
+}
+
+static int spins(void)
+{
+    static _Atomic unsigned waits;
+    int value = most_spins();
+    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
+    if (failed < PATIENT_SPINS || value == 0)
+        return value;
+    unsigned seldom = failed - PATIENT_SPINS < 8 ? failed - PATIENT_SPINS : 8;
+    return atomic_fetch_add_explicit(&waits, 1, memory_order_relaxed) & ((1u << seldom) - 1) ? 0 : value;
+}
+
+/* Tells `found`, how a spin ended. */
+static bool note_spin(bool found)
+{
+    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
+    if (found && failed)
+        atomic_store_explicit(&failed_spins, 0, memory_order_relaxed);
+    else if (!found && failed < PATIENT_SPINS + 8)
+        atomic_store_explicit(&failed_spins, failed + 1, memory_order_relaxed);
+    return found;
 }
 
 static inline void relax(void)
@@ -86,24 +104,40 @@ static bool unchanged(struct pipc_word *word, uint32_t announced)
     return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
 }
 
-static bool spin(struct pipc_word *word, uint32_t announced)
-{
-    for (int left = spins(); left > 0; left--) {
-        if (!unchanged(word, announced))
-            return true;
-        relax();
-    }
-    return false;
-}
-
 bool pipc_spin_until(bool (*changed)(void *argument), void *argument)
 {
-    for (int left = spins(); left > 0; left--) {
-        if (changed(argument))
-            return true;
+    int left = spins();
+    if (left == 0)
+        return false;
+    while (!changed(argument)) {
+        if (--left == 0)
+            return note_spin(false);
         relax();
     }
-    return false;
+    return note_spin(true);
+}
+
+void pipc_linger(unsigned times)
+{
+    if (most_spins() > 0)
+        while (times-- > 0)
+            relax();
+}
+
+struct announced {
+    struct pipc_word *word;
+    uint32_t value;
+};
+
+static bool has_changed(void *argument)
+{
+    struct announced *announced = argument;
+    return !unchanged(announced->word, announced->value);
+}
+
+static bool spin(struct pipc_word *word, uint32_t value)
+{
+    return pipc_spin_until(has_changed, &(struct announced){word, value});
 }
 
 uint32_t pipc_word_announce(struct pipc_word *word)
@@ -148,10 +182,23 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
+int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
+{
+    if (watch->announced) {
+        watch->slept = true;
+        int ended = pipc_word_sleep(word, watch->value, patience);
+        if (ended)
+            return ended;
+    }
+    watch->value = pipc_word_announce(word);
+    watch->announced = true;
+    return 0;
+}
+
 /* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the
  * change is found by counting again, and then all are woken. If the count is too high, because sleepers were
  * killed, the kernel wakes fewer than told, and the marks come down for everybody. */
-void pipc_word_bump(struct pipc_word *word, int count)
+void pipc_word_bump_marked(struct pipc_word *word, int count)
 {
     uint32_t current = atomic_load(&word->word), next;
     bool several;

@@ -219,9 +219,13 @@ static void be_overtaken(uint32_t producers, uint32_t count)
     uint64_t words[512], got = 0, missed = 0;
     for (unsigned i = 0; i < count; i++)
         children[i] = test_fork(produce_lookalikes, run);
-    for (int error = 0; error == 0 || atomic_load(&run->done) < count;) {
+    for (;;) {
         pipc_record record = {.data = words, .size = sizeof words};
-        if ((error = pipc_channel_receive(reader, &record, PIPC_MS(1))) == PIPC_E_TIMEOUT)
+        bool all_sent = atomic_load(&run->done) == count;
+        int error = pipc_channel_receive(reader, &record, PIPC_MS(1));
+        if (error == PIPC_E_TIMEOUT && all_sent)
+            break;
+        if (error == PIPC_E_TIMEOUT)
             continue;
         REQUIRE_OK(error);
         REQUIRE(record.size >= 16 && is_lookalike(words, record.size));

@@ -57,7 +57,7 @@ static void name_is_free_or_whole(const struct kind *kind, const char *name)
     kind->close(handle);
     CHECK_OK(kind->remove(name));
     CHECK_ERROR(kind->remove(name), NOT_FOUND);
-    CHECK(test_now() - began < PIPC_SECONDS(1));
+    CHECK(test_now() - began < PIPC_SECONDS(10));
 }
 
 static void kill_some(const struct kind *kind, unsigned kills)
@@ -182,12 +182,12 @@ static bool stop_and_look(const struct slow *slow, pid_t maker)
     int64_t took = test_now() - began;
     if (error == PIPC_E_BUSY) {
         CHECK(shm == NULL);
-        CHECK(took >= PIPC_MS(950) && took < PIPC_MS(2500));
+        CHECK(took >= PIPC_MS(950) && took < PIPC_SECONDS(10));
         CHECK(strstr(pipc_error_detail(), slow->name) != NULL);
         CHECK_ERROR(pipc_shm_remove(slow->name), BUSY);
     } else {
         CHECK(error == 0 || error == PIPC_E_NOT_FOUND);
-        CHECK(took < PIPC_MS(500));
+        CHECK(took < PIPC_SECONDS(5));
     }
     pipc_shm_close(shm);
     kill(maker, SIGCONT);

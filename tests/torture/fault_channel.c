@@ -78,8 +78,9 @@ static int die_sending(void *argument)
 
 static int die_reserving(void *argument)
 {
+    struct scene *scene = argument;
     points_kill_at(points_find("channel: reserved, not filled"), 1);
-    return send(argument, FRESH - 1, PIPC_NOWAIT);
+    return pipc_channel_reserve(scene->channel, &(pipc_record){.size = 1}, PIPC_NOWAIT);
 }
 
 static int die_receiving(void *argument)

@@ -20,6 +20,9 @@ struct scene {
     pipc_shm *shm;
     pipc_channel *channel;
     pipc_event *event;
+    pipc_mutex mutex; /* a scene lies in shared memory; zeros are ready */
+    pipc_semaphore semaphore;
+    pid_t holder; /* of the mutex */
     void *mappings[2];
     uint64_t got;     /* number of the message that the call received */
     uint64_t dropped; /* by the call */
@@ -54,8 +57,8 @@ struct scene_play {
 };
 
 extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[],
-    fault_channels[];
+    fault_channels[], fault_syncs[];
 extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count,
-    fault_deaths_count, fault_channels_count;
+    fault_deaths_count, fault_channels_count, fault_syncs_count;
 
 #endif
