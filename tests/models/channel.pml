@@ -196,6 +196,7 @@ proctype producer(byte me)
 #elif defined(BATCH)
             await_room(2); /* commit_batch */
             place = head;
+            word[AT(place + 1)] = GIVEN_UP; /* whatever lies there */
             fill(place, id);
             fill(place + 1, id + 1);
             clear(place + 2);
