@@ -91,11 +91,14 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
     return woken > 0 ? (int)woken : 0;
 }
 
+void pipc_yield(void)
+{
+    sched_yield();
+}
+
+/* What this process may run on does not matter: the others may run elsewhere. */
 bool pipc_may_spin(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set) > 1;
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 

@@ -3,14 +3,17 @@
 
 #include <limits.h>
 
+#include "core/call.h"
 #include "core/object.h"
 #include "core/platform.h"
 
-#define WATCHED 2u
-#define ASLEEP  1u
-#define MARKS   PIPC_WORD_MARKS
-#define STEP    4u
-#define SPINS   400
+#define WATCHED      2u
+#define ASLEEP       1u
+#define MARKS        PIPC_WORD_MARKS
+#define STEP         4u
+#define WAY_TOO_LONG PIPC_US(500) /* the others have work of their own: who sleeps gets the processor back sooner */
+#define SELDOM       255
+#define HARDLY_EVER  4095
 
 int pipc_patience_limit(struct pipc_patience *patience, int64_t span)
 {
@@ -51,12 +54,13 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
     return left < 0 ? 0 : left < slice ? left : slice;
 }
 
-static int spins(void)
+/* Is there another processor, on which what is waited for may happen meanwhile? */
+static bool others(void)
 {
     static _Atomic int known = -1;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value < 0) {
-        value = pipc_may_spin() ? SPINS : 0;
+        value = pipc_may_spin();
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value;
@@ -76,14 +80,61 @@ static bool unchanged(struct pipc_word *word, uint32_t announced)
     return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
 }
 
-static bool spin(struct pipc_word *word, uint32_t announced)
+static void pause_a_little(void)
 {
-    for (int left = spins(); left > 0; left--) {
-        if (!unchanged(word, announced))
-            return true;
+    for (int i = 0; i < 4; i++)
         relax();
+}
+
+/* Passes time until `changed`; keeps account of how that goes. */
+static bool pass_time(struct pipc_luck *luck, int64_t span, void (*pass)(void), bool (*changed)(void *), void *argument)
+{
+    if (luck->skip > 0) {
+        luck->skip--;
+        return false;
     }
-    return false;
+    int64_t began = pipc_now(), spent = 0;
+    bool hit = false;
+    while (!hit && spent < span) {
+        pass();
+        hit = changed(argument);
+        spent = pipc_now() - began;
+    }
+    if (spent > WAY_TOO_LONG)
+        luck->seldom = HARDLY_EVER;
+    else if (hit)
+        luck->seldom = 0;
+    else if (luck->seldom < SELDOM)
+        luck->seldom = luck->seldom * 2 + 1;
+    luck->skip = luck->seldom;
+    return hit;
+}
+
+/* Sleeping and being woken costs both sides system calls and a timer, and the kernel's time to find a processor; it is
+ * worth while to linger a little before. Another processor may do what is waited for meanwhile; or this one, if it is
+ * offered to others. Whichever came to nothing lately a thread tries more and more seldom. */
+bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span)
+{
+    struct pipc_luck *luck = pipc_thread.luck;
+    return (others() && pass_time(&luck[0], span, pause_a_little, changed, argument)) ||
+           pass_time(&luck[1], span, pipc_yield, changed, argument);
+}
+
+struct announced {
+    struct pipc_word *word;
+    uint32_t value;
+};
+
+static bool is_bumped(void *argument)
+{
+    const struct announced *announced = argument;
+    return !unchanged(announced->word, announced->value);
+}
+
+static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_patience *patience)
+{
+    struct announced announced = {word, value};
+    return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 uint32_t pipc_word_announce(struct pipc_word *word)
@@ -109,11 +160,9 @@ static void leave_sleepers(struct pipc_word *word)
         ;
 }
 
-int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+static int doze(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
 {
-    int error = pipc_patience_check(patience);
-    if (error || (!patience->no_spin && spin(word, announced)))
-        return error;
+    int error = 0;
     uint32_t value;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;
     atomic_fetch_add(&word->sleepers, 1);
@@ -128,17 +177,25 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
+int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+{
+    int error = pipc_patience_check(patience);
+    return error || linger(word, announced, patience) ? error : doze(word, announced, patience);
+}
+
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
 {
+    int error = pipc_patience_check(patience);
+    if (error)
+        return error;
     if (watch->announced) {
         watch->slept = true;
-        int ended = pipc_word_sleep(word, watch->value, patience);
-        if (ended)
-            return ended;
+        error = doze(word, watch->value, patience);
     }
+    bool first = !watch->announced;
     watch->value = pipc_word_announce(word);
-    watch->announced = true;
-    return 0;
+    watch->announced = !first || !linger(word, watch->value, patience);
+    return error;
 }
 
 /* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the
