@@ -75,7 +75,16 @@ static void stop(struct stopwatch *watch)
     watch->figures->hangs += took > LONG_HELD;
 }
 
-static void call_on_heads(struct prey *it, pipc_channel *channel, struct stopwatch *watch)
+/* As large as can be: many heads must be passed over to make room for it. */
+static void send_large(pipc_channel *channel, struct stopwatch *watch, const char *what, int64_t timeout)
+{
+    static unsigned char body[LARGE / 4 - 16];
+    start(watch, what);
+    pipc_channel_send(channel, &(pipc_record){.data = body, .size = sizeof body}, timeout);
+    stop(watch);
+}
+
+static void call_on_heads(struct prey *it, pipc_channel *channel, struct stopwatch *watch, uint64_t *random)
 {
     static pipc_record records[MANY_PEEKS];
     pipc_channel_info info;
@@ -95,13 +104,10 @@ static void call_on_heads(struct prey *it, pipc_channel *channel, struct stopwat
     }
     atomic_store(&writer->head, LARGE);
     writer->limit = 0;
-    start(watch, "send");
-    pipc_channel_send(channel, &(pipc_record){.data = it->body, .size = PREY_RING}, prey_span());
-    stop(watch);
+    fill_with_heads(channel, watch->kind, it->dead, random);
+    send_large(channel, watch, "send", prey_span());
     atomic_store(&writer->lock.word, it->dead_lock);
-    start(watch, "send after a death");
-    pipc_channel_send(channel, &(pipc_record){.data = it->body, .size = PREY_RING}, PIPC_MS(1));
-    stop(watch);
+    send_large(channel, watch, "send after a death", PIPC_MS(1));
     start(watch, "statistics");
     pipc_channel_statistics(channel, &info);
     stop(watch);
@@ -124,7 +130,7 @@ static void a_large_ring_full_of_hostile_heads_holds_nobody_up(void)
             test_skip("there is no room for 64 MiB: %s", pipc_error_detail());
         REQUIRE_OK(error);
         fill_with_heads(channel, kind, prey.dead, &random);
-        call_on_heads(&prey, channel, &watch);
+        call_on_heads(&prey, channel, &watch, &random);
         parcel_end(channel, "large");
     }
     prey_end(&prey);

@@ -331,6 +331,10 @@ static void judge_tally(struct pairs_stage *stage)
         missing += times[FIRST_THIRD + i] == 0;
     if (missing > may_miss)
         pairs_bad(stage, &stage->figures.lost, "%u records are lost", missing);
+    bool part = (times[first_of(PAIRS_KILLED)] > 0) != (times[first_of(PAIRS_KILLED) + 1] > 0);
+    if (part && died && killed->call == call_batch && meeting(stage)->producers == PIPC_PRODUCERS_ONE &&
+        !meeting(stage)->tight)
+        pairs_bad(stage, &stage->figures.torn, "a part of the dead one's batch came");
     for (uint32_t i = 0; i < 2 && killed->call == call_cancel; i++)
         if (times[first_of(PAIRS_KILLED) + i])
             pairs_bad(stage, &stage->figures.torn, "a record came that was not committed");
