@@ -15,11 +15,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mqueue.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LABELS 100 /* random ones that are tried */
@@ -235,10 +237,48 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *
     return error;
 }
 
-int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+/* ---- putting and taking ---- */
+
+/* mq_send and mq_receive are cancellation points, their system calls by themselves are none. */
+#if defined SYS_mq_timedsend && defined SYS_mq_timedreceive
+static inline long kernel_put(mqd_t mq, const void *text, size_t size, uint32_t priority)
+{
+    return syscall(SYS_mq_timedsend, mq, text, size, priority, NULL);
+}
+
+static inline long kernel_take(mqd_t mq, void *text, size_t capacity)
+{
+    return syscall(SYS_mq_timedreceive, mq, text, capacity, NULL, NULL);
+}
+#else
+static long kernel_put(mqd_t mq, const void *text, size_t size, uint32_t priority)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int result = mq_send(mq, text, size, priority);
+    pthread_setcancelstate(state, NULL);
+    return result;
+}
+
+static long kernel_take(mqd_t mq, void *text, size_t capacity)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    ssize_t length = mq_receive(mq, text, capacity, NULL);
+    pthread_setcancelstate(state, NULL);
+    return length;
+}
+#endif
+
+long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+{
+    return kernel_put(queue->mq, text, size, priority);
+}
+
+int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
     unsigned tries = 0;
-    while (mq_send(queue->mq, text, size, priority) != 0) {
+    do {
         if (pipc_again(&tries))
             continue;
         switch (errno) {
@@ -249,15 +289,20 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
             return pipc_fail(pipc_error_from(errno), "mq_send(%zu bytes, priority %u): %s", size, priority,
                              strerror(errno));
         }
-    }
+    } while (pipc_be_queue_put(queue, text, size, priority) != 0);
     return 0;
 }
 
-int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+{
+    return kernel_take(queue->mq, text, capacity);
+}
+
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
 {
     unsigned tries = 0;
-    ssize_t length;
-    while ((length = mq_receive(queue->mq, text, capacity, NULL)) < 0) {
+    long length;
+    do {
         if (pipc_again(&tries))
             continue;
         switch (errno) {
@@ -269,7 +314,7 @@ int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity,
         default:
             return pipc_fail(pipc_error_from(errno), "mq_receive(%zu bytes): %s", capacity, strerror(errno));
         }
-    }
+    } while ((length = pipc_be_queue_take(queue, text, capacity)) < 0);
     *size = (size_t)length;
     return 0;
 }

@@ -167,11 +167,16 @@ static bool look(struct pipc_be_sight *sight, const struct pipc_be_request *requ
 /* The kind of a directory's entry and the name behind it; NULL: it is none of ours. */
 static const char *name_of_file(const char *entry, uint32_t *kind)
 {
-    *kind = strncmp(entry, "pipc.queue.", 11) == 0 ? PIPC_KIND_QUEUE : PIPC_KIND_SHM;
-    if (*kind == PIPC_KIND_SHM && strncmp(entry, "pipc.shm.", 9) != 0)
+    if (strncmp(entry, "pipc.", 5) != 0)
         return NULL;
-    const char *name = entry + (*kind == PIPC_KIND_QUEUE ? 11 : 9);
-    return *name && strlen(name) <= PIPC_NAME_MAX ? name : NULL;
+    for (uint32_t each = PIPC_KIND_QUEUE; pipc_kind_word(each); each++) {
+        size_t length = strlen(pipc_kind_word(each));
+        const char *name = entry + 5 + length + 1;
+        *kind = each;
+        if (strncmp(entry + 5, pipc_kind_word(each), length) == 0 && name[-1] == '.')
+            return *name && strlen(name) <= PIPC_NAME_MAX ? name : NULL;
+    }
+    return NULL;
 }
 
 /* Shows one entry. Nothing but a plain file is opened: that of a fifo or a device has effects. */

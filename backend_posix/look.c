@@ -21,8 +21,7 @@
 
 void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
-    const char *kind = request->kind == PIPC_KIND_QUEUE ? "queue" : "shm";
-    int before = snprintf(memory->path, sizeof memory->path, "/pipc.%s.", kind);
+    int before = snprintf(memory->path, sizeof memory->path, "/pipc.%s.", pipc_kind_word(request->kind));
     memory->name = memory->path + before;
     snprintf(memory->path + before, sizeof memory->path - (size_t)before, "%s", request->name);
     memory->kind = request->kind;
@@ -306,6 +305,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
     if (!ask(memory, &facts))
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
     memory->owner = facts.st_uid;
+    memory->group = facts.st_gid;
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
     if (facts.st_nlink == 0)

@@ -73,6 +73,11 @@ uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory)
     return memory->owner;
 }
 
+uint32_t pipc_be_memory_group(const struct pipc_be_memory *memory)
+{
+    return memory->group;
+}
+
 static int map_failed(const struct pipc_be_memory *memory, const char *call)
 {
     int error = errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno);

@@ -13,7 +13,7 @@
 
 #include "core/backend.h"
 
-#define PIPC_NAME_PATH (PIPC_NAME_MAX + 16) /* "/pipc.queue." and the name */
+#define PIPC_NAME_PATH (PIPC_NAME_MAX + 16) /* "/pipc.channel." and the name */
 
 /* One opening. It keeps one mapping of the whole file, header and data; the first mapping asked for
  * lends that very one. */
@@ -24,8 +24,9 @@ struct pipc_be_memory {
     int fd;                     /* -1 when it is not needed any more (queues) */
     uint32_t kind;
     uid_t owner; /* of the file, as the kernel says */
-    int lock;    /* a descriptor for the lock alone, else -1 */
-    bool made;   /* the file, by this opening */
+    gid_t group;
+    int lock;  /* a descriptor for the lock alone, else -1 */
+    bool made; /* the file, by this opening */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */

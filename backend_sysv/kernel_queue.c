@@ -14,10 +14,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NO_ID        (-1)
@@ -192,6 +194,39 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *
     return new_queue(out, id);
 }
 
+/* ---- putting and taking ---- */
+
+/* msgsnd and msgrcv are cancellation points, their system calls by themselves are none. */
+#if defined SYS_msgsnd && defined SYS_msgrcv && !defined SYS_ipc
+static inline long kernel_put(int id, const void *message, size_t size)
+{
+    return syscall(SYS_msgsnd, id, message, size, IPC_NOWAIT);
+}
+
+static inline long kernel_take(int id, void *message, size_t capacity, int flags)
+{
+    return syscall(SYS_msgrcv, id, message, capacity, -LONG_MAX, flags | IPC_NOWAIT);
+}
+#else /* not here, or behind SYS_ipc */
+static long kernel_put(int id, const void *message, size_t size)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int result = msgsnd(id, message, size, IPC_NOWAIT);
+    pthread_setcancelstate(state, NULL);
+    return result;
+}
+
+static long kernel_take(int id, void *message, size_t capacity, int flags)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    ssize_t length = msgrcv(id, message, capacity, -LONG_MAX, flags | IPC_NOWAIT);
+    pthread_setcancelstate(state, NULL);
+    return length;
+}
+#endif
+
 static int gone(const struct pipc_be_queue *queue, const char *call)
 {
     return pipc_fail(PIPC_E_DAMAGED, "%s(%d): the kernel's queue was removed behind pipc's back; remove this queue",
@@ -205,12 +240,17 @@ static bool exists(const struct pipc_be_queue *queue)
     return msgctl(queue->id, IPC_STAT, &facts) == 0 || errno == EACCES;
 }
 
-int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
     long *mtype = (long *)text - 1;
     *mtype = LOWEST_MTYPE - (long)priority;
+    return kernel_put(queue->id, mtype, size);
+}
+
+int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+{
     unsigned tries = 0;
-    while (msgsnd(queue->id, mtype, size, IPC_NOWAIT) != 0) {
+    do {
         if (pipc_again(&tries))
             continue;
         switch (errno) {
@@ -224,23 +264,27 @@ int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint
         default:
             return pipc_fail(pipc_error_from(errno), "msgsnd(%d, %zu bytes): %s", queue->id, size, strerror(errno));
         }
-    }
+    } while (pipc_be_queue_put(queue, text, size, priority) != 0);
     return 0;
+}
+
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+{
+    return kernel_take(queue->id, (long *)text - 1, capacity, 0);
 }
 
 /* A message larger than `capacity` is a foreign one. It is taken too, cut, or it would stay the first
  * for ever; what is left of it is no message of ours and the caller drops it. */
-int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
 {
-    long *mtype = (long *)text - 1;
-    int flags = IPC_NOWAIT;
+    int flags = 0;
     unsigned tries = 0;
-    ssize_t length;
-    while ((length = msgrcv(queue->id, mtype, capacity, -LONG_MAX, flags)) < 0) {
+    long length;
+    do {
         if (pipc_again(&tries))
             continue;
-        if (errno == E2BIG && !(flags & MSG_NOERROR)) {
-            flags |= MSG_NOERROR;
+        if (errno == E2BIG && !flags) {
+            flags = MSG_NOERROR;
             continue;
         }
         switch (errno) {
@@ -252,7 +296,7 @@ int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity,
         default:
             return pipc_fail(pipc_error_from(errno), "msgrcv(%d): %s", queue->id, strerror(errno));
         }
-    }
+    } while ((length = kernel_take(queue->id, (long *)text - 1, capacity, flags)) < 0);
     *size = (size_t)length;
     return 0;
 }

@@ -93,7 +93,7 @@ static int take_header(struct pipc_be_sight *sight, const struct shmid_ds *facts
 static bool is_unborn(const struct pipc_object *object)
 {
     return pipc_name_is_unborn(object, PIPC_STATE_INIT) && object->layout <= PIPC_OBJECT_LAYOUT &&
-           object->kind <= PIPC_KIND_SHM;
+           (object->kind == PIPC_KIND_UNKNOWN || pipc_kind_word(object->kind));
 }
 
 /* What speaks against its being ours, when its header does not say so. */

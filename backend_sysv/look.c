@@ -63,6 +63,7 @@ static int attach_key(struct pipc_be_memory *memory, key_t key, bool write, stru
     }
     memory->length = pipc_name_length(facts->shm_segsz);
     memory->creator = facts->shm_perm.cuid;
+    memory->group = facts->shm_perm.cgid;
     memory->key = key;
     return 0;
 }

@@ -22,6 +22,7 @@ struct pipc_be_memory {
     int id;
     key_t key;
     uid_t creator;    /* of the segment, as the kernel says */
+    gid_t group;      /* the creator's */
     const char *call; /* the kernel's, made last where that may fail: errors name it */
     bool writable;
     bool lent; /* the data of the attachment are in the caller's hands */

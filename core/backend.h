@@ -31,6 +31,14 @@
 #error "pipc needs lock-free 64-bit atomics"
 #endif
 
+/* For what lies between a public call and its one system call. After a system call each return to a frame that is
+ * older than it is mispredicted (the kernel leaves the processor's stack of return addresses in disorder), which
+ * costs as much as forty instructions: so there shall be no frames. */
+#define PIPC_FLAT __attribute__((always_inline)) inline
+
+/* For variables that several files share: without it they are reached as if they were another library's. */
+#define PIPC_HIDDEN __attribute__((visibility("hidden")))
+
 /* ---- The object: what stands at the start of all memory made by a backend ------------------ */
 
 #define PIPC_OBJECT_MAGIC  0x63706970u /* "pipc" in little-endian memory */
@@ -77,6 +85,9 @@ int pipc_fail(int error, const char *format, ...) __attribute__((format(printf, 
 /* The number for an errno where nothing more is known: EACCES/EPERM -> ACCESS, ENOMEM/ENOSPC ->
  * NO_SPACE, EMFILE/ENFILE -> LIMIT, else SYSTEM. */
 int pipc_error_from(int errno_value);
+
+/* "queue", "shm", "channel": how names of files and the like tell a kind; NULL: it is none. */
+const char *pipc_kind_word(uint32_t kind);
 
 /* After a kernel call that failed: shall it be made again, because a signal came? Signals may come often, but
  * not into each of a thousand tries in a row: a kernel that says so is not believed. Begin with 0 tries. */
@@ -156,6 +167,9 @@ uint64_t pipc_be_memory_size(const struct pipc_be_memory *memory);
  * say. Never fails. */
 uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory);
 
+/* The group of an object that was there already, as the kernel said at opening. Never fails. */
+uint32_t pipc_be_memory_group(const struct pipc_be_memory *memory);
+
 /* Maps the object; the address is that of its data. access: PIPC_READ, or PIPC_READ | PIPC_WRITE; the caller has
  * checked it against the rights of the opening. Page-aligned, shared, several at once are fine. The header
  * page lies right before the address and belongs to the same mapping, so that core can lock or advise
@@ -206,16 +220,25 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
 int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *memory,
                        const struct pipc_object *object, uint32_t rights);
 
-/* Puts one message of `size` bytes without waiting. priority: 0 to 31, higher first. One system call.
- * The room before the text is scribbled on. Called without any lock, by many at once.
+/* Puts one message of `size` bytes without waiting. priority: 0 to 31, higher first. The room before the text is
+ * scribbled on. Called without any lock, by many at once, with cancellation on: it is no cancellation point. One
+ * system call, and it ends with it (a tail call; see PIPC_FLAT). 0, or less than 0: then, with errno as it is,
+ * pipc_be_queue_put_failed with the same arguments tells why. */
+long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority);
+
+/* 0 if it went well after all: only a signal had come.
  * errors: FULL (no detail set: no room now, or no kernel memory), DAMAGED (the queue is gone), ACCESS, SYSTEM */
-int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority);
+int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority);
 
 /* Takes one message without waiting into text (capacity >= the object's queue_size), straight from the
- * kernel: at no instant is it in private memory only. One system call. Called by one thread at a time a queue.
+ * kernel: at no instant is it in private memory only. Called by one thread at a time a queue, else like put. The bytes
+ * taken, or less than 0: then pipc_be_queue_take_failed. */
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity);
+
+/* 0 and *size if it went well after all.
  * errors: EMPTY (no detail set), DAMAGED (gone; also a foreign message that is larger than capacity,
  * which is dropped where the kernel lets us), ACCESS, SYSTEM */
-int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size);
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size);
 
 /* Closes an opening. Never fails. */
 void pipc_be_queue_close(struct pipc_be_queue *queue);

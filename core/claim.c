@@ -8,6 +8,7 @@
 
 #define AUDIT_EVERY  ((uint64_t)PIPC_MS(100))
 #define AUDIT_SELDOM ((uint64_t)PIPC_MS(500))
+#define LONGEST_PULL PIPC_MS(10) /* with the lock held: others wait for it, some no more than 25 ms */
 
 static const unsigned char *staged_body(const struct pipc_queue *queue)
 {
@@ -67,31 +68,34 @@ static void place(struct pipc_queue *queue, const struct pipc_envelope *envelope
     *last = claimed->order;
 }
 
-static uint64_t most_pulls(const struct pipc_queue *queue)
+bool pipc_claim_enough(struct pipc_pulls *pulls)
 {
-    return UINT64_C(4) * queue->max_messages + 64;
+    int64_t now = pipc_now();
+    if (pulls->until == 0)
+        pulls->until = now + LONGEST_PULL;
+    return now > pulls->until;
 }
 
-int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls)
+bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed *claimed)
 {
     struct pipc_envelope envelope;
-    while ((*pulls)++ < most_pulls(queue)) {
-        size_t size = 0;
-        int error = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size, &size);
-        if (error == PIPC_E_EMPTY)
-            queue->control->floor = atomic_load(&queue->control->tickets);
-        if (error)
-            return error;
-        PIPC_POINT("receive: taken, not claimed");
-        if (size >= sizeof envelope && read_envelope(queue, &envelope) && size - sizeof envelope == envelope.length &&
-            claim(queue, &envelope)) {
-            PIPC_POINT("receive: claimed");
-            place(queue, &envelope, claimed);
-            return 0;
-        }
-        pipc_staging_clear(queue);
+    PIPC_POINT("receive: taken, not claimed");
+    if (size >= sizeof envelope && read_envelope(queue, &envelope) && size - sizeof envelope == envelope.length &&
+        claim(queue, &envelope)) {
+        PIPC_POINT("receive: claimed");
+        place(queue, &envelope, claimed);
+        return true;
     }
-    return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is flooded with messages that are not this queue's");
+    pipc_staging_clear(queue);
+    return false;
+}
+
+int pipc_claim_none(struct pipc_queue *queue, size_t *size)
+{
+    int error = pipc_be_queue_take_failed(queue->kernel, queue->staging, queue->kernel_size, size);
+    if (error == PIPC_E_EMPTY)
+        queue->control->floor = atomic_load(&queue->control->tickets);
+    return error;
 }
 
 static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
@@ -199,7 +203,7 @@ static int repair(struct pipc_queue *queue)
     return error;
 }
 
-int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
+int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patience)
 {
     int error = pipc_lock_take(&queue->control->lock, pipc_queue_self(queue), pipc_queue_namespace(queue), patience);
     if (error != PIPC_LOCK_STOLEN)
@@ -241,7 +245,7 @@ static uint64_t free_noted(struct pipc_queue *queue)
     return taken;
 }
 
-int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
+int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
 {
     struct pipc_control *control = queue->control;
     struct pipc_claimed claimed;
@@ -252,6 +256,8 @@ int pipc_audit(struct pipc_queue *queue, uint64_t *pulls)
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
+    if (error == PIPC_CLAIM_LATER)
+        atomic_store(&control->audit_wanted, 1);
     if (error != PIPC_E_EMPTY)
         return error;
     PIPC_POINT("audit: pulled, not freed");

@@ -15,10 +15,45 @@ struct pipc_claimed {
     uint64_t pull;
 };
 
-/* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped.
- * *pulls counts takes and bounds them: a hostile peer must not keep the lock busy for ever.
- * 0 (claimed), PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED, _ACCESS, _SYSTEM of the backend. */
-int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, uint64_t *pulls);
+/* The takes from the kernel's queue since the lock was taken; zeros at first. Their number and their time are bounded:
+ * a hostile peer must not keep the lock busy. */
+struct pipc_pulls {
+    uint64_t count;
+    uint64_t dropped; /* of them, those that were not this queue's */
+    int64_t until;    /* pipc_now() scale; 0 = few so far */
+};
+
+#define PIPC_CLAIM_LATER (-2) /* the lock was held for long enough: give it back, and begin anew */
+#define PIPC_CLOCK_EVERY 64   /* takes; most calls need one and never look at the clock */
+
+/* Did the takes last as long as the lock may be held for? */
+bool pipc_claim_enough(struct pipc_pulls *pulls);
+
+/* Claims the slot of the message of `size` bytes that was taken into staging; false: it is not valid, and dropped. */
+bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed *claimed);
+
+/* After a take that failed: as pipc_be_queue_take_failed; notes when the kernel was empty. */
+int pipc_claim_none(struct pipc_queue *queue, size_t *size);
+
+/* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped. What was stowed before
+ * is not lost when it is LATER. 0 (claimed), PIPC_CLAIM_LATER, PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED,
+ * _ACCESS, _SYSTEM of the backend. */
+static PIPC_FLAT int pipc_claim_next(struct pipc_queue *queue, struct pipc_claimed *claimed, struct pipc_pulls *pulls)
+{
+    while (pulls->count++ < UINT64_C(4) * queue->max_messages + 64) {
+        if (pulls->count % PIPC_CLOCK_EVERY == 0 && pipc_claim_enough(pulls))
+            return PIPC_CLAIM_LATER;
+        long taken = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size);
+        size_t size = (size_t)taken;
+        int error = taken < 0 ? pipc_claim_none(queue, &size) : 0;
+        if (error)
+            return error;
+        if (pipc_claim_taken(queue, size, claimed))
+            return 0;
+        pulls->dropped++;
+    }
+    return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is flooded with messages that are not this queue's");
+}
 
 /* Moves a claimed message from staging into its slot and indexes it. 0 or PIPC_E_DAMAGED. */
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed);
@@ -33,10 +68,15 @@ bool pipc_audit_due(struct pipc_queue *queue, bool none_full);
 
 /* Frees places whose kernel message vanished or whose dead sender never put it, and balances the books. Call
  * when the kernel said empty; pulls once more (what turns up is stowed). 0 or an error of pipc_claim_next. */
-int pipc_audit(struct pipc_queue *queue, uint64_t *pulls);
+int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls);
 
 /* Takes the queue's lock; after a theft repairs first. As pipc_lock_take without STOLEN, or PIPC_E_DAMAGED. */
-int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience);
+int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patience);
+static inline int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
+{
+    bool free = pipc_lock_try(&queue->control->lock, pipc_queue_self(queue));
+    return free ? 0 : pipc_queue_lock_slowly(queue, patience);
+}
 
 /* Frees every FULL slot. A death on the way is finished by the next thief of the lock. Tells how many. */
 uint64_t pipc_free_all(struct pipc_queue *queue);

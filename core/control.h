@@ -14,6 +14,7 @@
 #include "core/backend.h"
 #include "core/index.h"
 #include "core/lock.h"
+#include "core/object.h"
 #include "core/platform.h"
 #include "core/wait.h"
 #include "pipc/queue.h"
@@ -37,6 +38,7 @@ struct pipc_control {
     _Atomic int64_t audit_at;      /* when the books were compared last */
     _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
     struct pipc_word room;         /* what senders sleep on, woken one by one; receivers look at it each time */
+    _Atomic uint32_t free_hint;    /* a slot freed lately */
 
     /* The senders' side. */
     _Alignas(64) _Atomic uint64_t tickets; /* the last ticket drawn */
@@ -44,7 +46,6 @@ struct pipc_control {
     _Atomic uint64_t high_water;
     _Atomic int64_t takeover_at; /* when RESERVED slots of the dead were looked for last */
     _Atomic int32_t last_sender;
-    _Atomic uint32_t free_hint; /* a slot freed lately */
 
     /* What receivers sleep on; senders look at it each time. */
     _Alignas(64) struct pipc_word items; /* receivers of any message, woken one by one */
@@ -107,12 +108,18 @@ struct pipc_queue {
     uint32_t rights;
     bool no_spin;
     _Atomic uint32_t hint; /* where this handle found a free slot last */
+    _Atomic uint64_t gone; /* messages gone, when it looked last */
     struct pipc_interrupts interrupts;
     void *data; /* the mapping */
 };
 
 /* 0, PIPC_E_ACCESS if the handle lacks the right, or PIPC_E_REMOVED. */
-int pipc_queue_check(const struct pipc_queue *queue, uint32_t right);
+int pipc_queue_refuse(const struct pipc_queue *queue, uint32_t right);
+static inline int pipc_queue_check(const struct pipc_queue *queue, uint32_t right)
+{
+    bool fine = pipc_object_is_ready(queue->object) && (queue->rights & right) == right;
+    return fine ? 0 : pipc_queue_refuse(queue, right);
+}
 
 /* Notes and returns PIPC_E_REMOVED. */
 int pipc_queue_removed(void);
@@ -124,14 +131,21 @@ int pipc_queue_verdict(const struct pipc_queue *queue, int error);
  * have been forked into another namespace. */
 static inline uint64_t pipc_queue_namespace(const struct pipc_queue *queue)
 {
-    return queue->pid_namespace == pipc_self_namespace() ? queue->pid_namespace : 0;
+    return queue->pid_namespace == pipc_who()->pid_namespace ? queue->pid_namespace : 0;
 }
 
 /* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,
  * no /proc) it is one that nobody can prove dead, or alive. */
 static inline uint64_t pipc_queue_self(const struct pipc_queue *queue)
 {
-    return pipc_queue_namespace(queue) ? pipc_self() : pipc_nobody();
+    return pipc_queue_namespace(queue) ? pipc_who()->self : pipc_nobody();
+}
+
+/* No FULL slot is in the indexes. */
+static inline bool pipc_index_is_empty(const struct pipc_queue *queue)
+{
+    const volatile struct pipc_control *control = queue->control;
+    return control->by_priority.top == 0 && control->by_type.top == 0;
 }
 
 /* Gives the queue's lock back. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/call.h"
+#include "core/channel.h"
 #include "core/control.h"
 #include "core/object.h"
 #include "core/slot.h"
@@ -80,6 +81,22 @@ static bool measure(const struct pipc_be_sight *sight, pipc_queue_info *info)
     info->max_size = control.max_size;
     info->kernel_size = object->queue_size - sizeof(struct pipc_envelope);
     count_messages(sight, control.kernel_ask, info);
+    return true;
+}
+
+static bool measure_channel(const struct pipc_be_sight *sight, pipc_channel_info *info)
+{
+    struct pipc_channel_control control;
+    struct pipc_reader reader;
+    if (!pipc_be_sight_read(sight, 0, &control, sizeof control) || !pipc_channel_is_possible(&control, sight->bytes))
+        return false;
+    for (uint32_t i = 0; i < control.readers; i++) {
+        if (!pipc_be_sight_read(sight, sizeof control + (uint64_t)i * PIPC_LINE, &reader, sizeof reader))
+            return false;
+        pipc_channel_tell_reader(&reader, control.delivery, info);
+    }
+    pipc_channel_tell(&control, &sight->object, info);
+    info->owner = sight->owner;
     return true;
 }
 
@@ -160,6 +177,26 @@ static void describe(pipc_found *found, const struct pipc_be_sight *sight)
     found->created = object->created;
 }
 
+/* What was whole and cannot be measured was removed meanwhile, or is damaged. */
+static void doubt_it(pipc_found *found, const struct pipc_be_sight *sight, const char **doubt)
+{
+    bool removed = !pipc_be_sight_read(sight, 0, found, 0);
+    found->state = removed ? PIPC_FOUND_REMOVED : PIPC_FOUND_DAMAGED;
+    if (removed)
+        *doubt = "it was whole a moment ago";
+}
+
+static void examine_queue(pipc_found *found, const struct pipc_be_sight *sight, const char **doubt)
+{
+    found->measured = measure(sight, &found->queue);
+    bool lost = found->measured && has_lost_queue(sight);
+    if (found->measured && !lost)
+        return;
+    doubt_it(found, sight, doubt);
+    if (lost && found->state == PIPC_FOUND_DAMAGED)
+        *doubt = "its kernel queue was removed behind pipc's back";
+}
+
 /* Figures of what is whole, and one more look at it. */
 static void examine(pipc_found *found, const struct pipc_be_sight *sight, const char **doubt)
 {
@@ -167,18 +204,13 @@ static void examine(pipc_found *found, const struct pipc_be_sight *sight, const 
         found->size = sight->object.size;
         found->attachments = sight->attachments;
         found->measured = 1;
-        return;
+    } else if (found->kind == PIPC_KIND_CHANNEL) {
+        found->measured = measure_channel(sight, &found->channel);
+        if (!found->measured)
+            doubt_it(found, sight, doubt);
+    } else {
+        examine_queue(found, sight, doubt);
     }
-    found->measured = measure(sight, &found->queue);
-    bool lost = found->measured && has_lost_queue(sight);
-    if (found->measured && !lost)
-        return;
-    bool removed = !pipc_be_sight_read(sight, 0, found, 0);
-    found->state = removed ? PIPC_FOUND_REMOVED : PIPC_FOUND_DAMAGED;
-    if (removed)
-        *doubt = "it was whole a moment ago";
-    else if (lost)
-        *doubt = "its kernel queue was removed behind pipc's back";
 }
 
 static bool show(struct pipc_be_sight *sight, void *argument)

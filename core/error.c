@@ -10,26 +10,15 @@
 
 static _Thread_local char detail[640];
 
-/* The public call under way in this thread, and the name of the object it is about. */
-static _Thread_local struct {
-    const char *function;
-    const char *name;
-} calling;
-
-void pipc_calling(const char *function, const char *name)
-{
-    calling.function = function;
-    calling.name = name;
-}
-
 /* pipc_queue_send("orders"): */
 static int begin_sentence(void)
 {
     int length = 0;
-    if (calling.function && calling.name)
-        length = snprintf(detail, sizeof detail, "%s(\"%.*s\"): ", calling.function, PIPC_NAME_MAX, calling.name);
-    else if (calling.function)
-        length = snprintf(detail, sizeof detail, "%s: ", calling.function);
+    if (pipc_thread.function && pipc_thread.name)
+        length =
+            snprintf(detail, sizeof detail, "%s(\"%.*s\"): ", pipc_thread.function, PIPC_NAME_MAX, pipc_thread.name);
+    else if (pipc_thread.function)
+        length = snprintf(detail, sizeof detail, "%s: ", pipc_thread.function);
     return length;
 }
 

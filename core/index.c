@@ -142,11 +142,6 @@ void pipc_index_clear(struct pipc_queue *queue)
     queue->control->by_type.top = 0;
 }
 
-bool pipc_index_is_empty(struct pipc_queue *queue)
-{
-    return read_link(root(queue, PIPC_INDEX_BY_PRIORITY)) == 0;
-}
-
 /* Parts the tree under *link into what comes before and after `slot`, which becomes its top. */
 static bool split(struct pipc_queue *queue, enum pipc_index which, uint32_t *link, uint32_t slot)
 {

@@ -48,8 +48,6 @@ bool pipc_index_recover(struct pipc_queue *queue);
 /* Is the slot in the indexes? False also if they are damaged. */
 bool pipc_index_holds(struct pipc_queue *queue, uint32_t slot);
 
-bool pipc_index_is_empty(struct pipc_queue *queue);
-
 /* Puts a FULL slot into both indexes, whole or not at all. False: damaged. */
 bool pipc_index_insert(struct pipc_queue *queue, uint32_t slot);
 

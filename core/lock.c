@@ -7,14 +7,10 @@
 
 #define TID          UINT64_C(0x3fffffff)
 #define WAITERS      (UINT64_C(1) << 31)
+#define THREAD       (TID | UINT64_C(0xfffff) << 32)
 #define SHORTEST_NAP PIPC_US(500)
 #define LONGEST_NAP  PIPC_MS(20) /* with the check of the owner after it: 25 ms a death */
 #define SPINS        100
-
-static uint64_t word_of(uint64_t self)
-{
-    return (self & TID) | (self >> 30 << 32);
-}
 
 static uint64_t identity_of(uint64_t word)
 {
@@ -46,7 +42,7 @@ static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int6
  * exec replaced. */
 static bool may_steal(uint64_t word, uint64_t mine, uint64_t pid_namespace)
 {
-    return (pid_namespace && (word & ~WAITERS) == mine) || pipc_is_dead(identity_of(word), pid_namespace);
+    return (pid_namespace && ((word ^ mine) & THREAD) == 0) || pipc_is_dead(identity_of(word), pid_namespace);
 }
 
 static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t pid_namespace)
@@ -99,20 +95,28 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
 
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience)
 {
-    uint64_t mine = word_of(self);
     for (int i = 0; i < SPINS; i++)
-        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && move(lock, 0, mine))
+        if (pipc_lock_try(lock, self))
             return 0;
-    return take_slowly(lock, mine, pid_namespace, patience);
+    return take_slowly(lock, pipc_lock_word(self), pid_namespace, patience);
 }
 
-void pipc_lock_give(struct pipc_lock *lock, uint64_t self)
+bool pipc_lock_steal(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace)
 {
-    uint64_t mine = word_of(self), word = mine;
-    if (atomic_compare_exchange_strong(&lock->word, &word, 0))
-        return;
-    if (word == (mine | WAITERS) && move(lock, word, 0)) {
-        PIPC_POINT("lock: given, nobody woken");
-        pipc_wake_on(low_half(lock), 1);
-    }
+    uint64_t word = atomic_load(&lock->word);
+    return word && steal(lock, word, pipc_lock_word(self), pid_namespace);
+}
+
+bool pipc_lock_is_of(struct pipc_lock *lock, uint64_t self)
+{
+    return (atomic_load(&lock->word) & ~WAITERS) == pipc_lock_word(self);
+}
+
+bool pipc_lock_give_to_waiters(struct pipc_lock *lock, uint64_t self)
+{
+    if (!move(lock, pipc_lock_word(self) | WAITERS, 0))
+        return false;
+    PIPC_POINT("lock: given, nobody woken");
+    pipc_wake_on(low_half(lock), 1);
+    return true;
 }

@@ -49,9 +49,18 @@ int pipc_mode_check(uint32_t mode)
     return 0;
 }
 
+uint32_t pipc_control_mode(uint32_t mode)
+{
+    uint32_t wide = 0;
+    for (uint32_t class = 0; class < 9; class += 3)
+        if (mode >> class & 6)
+            wide |= 6u << class;
+    return wide;
+}
+
 int pipc_namespace_check(const struct pipc_object *object, uint32_t flags)
 {
-    uint64_t mine = pipc_self_namespace();
+    uint64_t mine = pipc_who()->pid_namespace;
     if ((flags & PIPC_FOREIGN_PIDS) || !mine || !object->pid_namespace || mine == object->pid_namespace)
         return 0;
     return pipc_fail(PIPC_E_NAMESPACE,
@@ -79,6 +88,33 @@ int pipc_option_check(const char *name, const char *option, uint64_t asked, uint
     const char *format = strcmp(option, "mode") == 0 ? "\"%s\" exists with %s 0%" PRIo64 ", asked for 0%" PRIo64
                                                      : "\"%s\" exists with %s %" PRIu64 ", asked for %" PRIu64;
     return pipc_fail(PIPC_E_MISMATCH, format, name, option, has, asked);
+}
+
+static bool is_in_group(gid_t group)
+{
+    gid_t groups[1024]; /* the kernel knows more only on special machines; those past the end do not count */
+    int count = getgroups(sizeof groups / sizeof *groups, groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == group)
+            return true;
+    return getegid() == group;
+}
+
+int pipc_rights_check(const struct pipc_object *object, uint32_t owner, uint32_t group, uint32_t rights)
+{
+    uint32_t mode = object->mode, me = geteuid();
+    uint32_t bits = me == owner ? mode >> 6 : is_in_group((gid_t)group) ? mode >> 3 : mode;
+    uint32_t granted = (bits & 4 ? PIPC_READ : 0) | (bits & 2 ? PIPC_WRITE : 0);
+    if (me == 0 || (rights & ~granted) == 0)
+        return 0;
+    return pipc_fail(PIPC_E_ACCESS, "the mode 0%o does not let this user %s", mode,
+                     rights & ~granted & PIPC_READ ? "receive" : "send");
+}
+
+const char *pipc_kind_word(uint32_t kind)
+{
+    static const char *const words[] = {NULL, "queue", "shm", "channel"};
+    return kind < sizeof words / sizeof *words ? words[kind] : NULL;
 }
 
 /* FNV-1a with a final mix, so that short names spread over all 32 bits. */
@@ -113,7 +149,7 @@ void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *
     object->nonce = pipc_random();
     object->size = request->size;
     object->created = PIPC_SECONDS(now.tv_sec) + now.tv_nsec;
-    object->pid_namespace = pipc_self_namespace();
+    object->pid_namespace = pipc_who()->pid_namespace;
     object->owner = geteuid();
     object->creator = getpid();
     object->queue_label = 0;
@@ -133,7 +169,7 @@ int pipc_object_check(const struct pipc_object *object, uint64_t bytes, uint32_t
         return PIPC_E_FOREIGN;
     if (object->layout != PIPC_OBJECT_LAYOUT)
         return PIPC_E_LAYOUT;
-    if (object->kind != PIPC_KIND_QUEUE && object->kind != PIPC_KIND_SHM)
+    if (!pipc_kind_word(object->kind))
         return PIPC_E_DAMAGED;
     if (object->size > bytes || !object->nonce || memchr(object->name, 0, sizeof object->name) == NULL)
         return PIPC_E_DAMAGED;

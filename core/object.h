@@ -16,6 +16,9 @@ int pipc_name_check(const char *name);
 /* 0 or PIPC_E_INVALID: `mode` is 0 or permission bits within 0666 that leave the owner rw. */
 int pipc_mode_check(uint32_t mode);
 
+/* The mode of memory that everybody must write who may read or write at all: digits that are not 0 become 6. */
+uint32_t pipc_control_mode(uint32_t mode);
+
 /* 0, or PIPC_E_NAMESPACE if the object belongs to another pid namespace. */
 int pipc_namespace_check(const struct pipc_object *object, uint32_t flags);
 
@@ -23,6 +26,10 @@ static inline bool pipc_object_is_ready(const struct pipc_object *object)
 {
     return (atomic_load_explicit(&object->state, memory_order_acquire) & PIPC_STATE_MASK) == PIPC_STATE_READY;
 }
+
+/* 0, or PIPC_E_ACCESS if the mode in the header does not grant this process these rights. `owner`, `group`: the
+ * kernel's. Where the kernel itself checks no more than that strangers stay out. */
+int pipc_rights_check(const struct pipc_object *object, uint32_t owner, uint32_t group, uint32_t rights);
 
 /* Refuses flags outside `allowed`, and PIPC_EXCLUSIVE alone; gives the rights asked for, both if neither. */
 int pipc_open_flags_check(uint32_t flags, uint32_t allowed, uint32_t *rights);

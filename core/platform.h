@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/backend.h"
+
 extern const char pipc_platform_name[];
 extern const bool pipc_platform_detects_death;
 
@@ -19,14 +21,39 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
 /* Wakes up to `count` sleepers; tells how many, or 0 where nobody can know. Async-signal-safe. */
 int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
-bool pipc_may_spin(void);           /* is there more than one processor for this process? */
-int32_t pipc_self_pid(void);        /* this process, without a system call */
-uint64_t pipc_nobody(void);         /* an identity of this thread that says nothing of its life: thread id 0 */
-uint64_t pipc_self_namespace(void); /* pipc_pid_namespace() without a system call */
+void pipc_yield(void);    /* lets others run on this processor first, if there are any */
+bool pipc_may_spin(void); /* is there more than one processor? */
+
+/* What a thread knows of itself. Forgotten in a forked child: by a handler after fork(), and by `*pipc_alive`,
+ * which is 0 in a child that has not noticed yet. */
+struct pipc_who {
+    uint64_t self;          /* pipc_self(); 0: to be learnt */
+    uint64_t pid_namespace; /* pipc_pid_namespace() */
+    uint64_t process;       /* pipc_self_process(), 0: to be learnt */
+    int32_t pid;
+    int locks; /* of the caller's and of channels, that it has or is about to take: meanwhile it is not refreshed */
+};
+extern PIPC_HIDDEN _Thread_local struct pipc_who pipc_known_self;
+extern PIPC_HIDDEN _Atomic uint32_t *pipc_alive;
+struct pipc_who *pipc_learn_self(void);
+
+/* Without a system call, but for the first time in a thread. */
+static inline struct pipc_who *pipc_who(void)
+{
+    struct pipc_who *known = &pipc_known_self;
+    return known->self && atomic_load_explicit(pipc_alive, memory_order_relaxed) ? known : pipc_learn_self();
+}
+
+uint64_t pipc_self_process(void); /* the identity of this process: of its first thread */
+uint64_t pipc_nobody(void);       /* an identity of this thread that says nothing of its life: thread id 0 */
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
  * they begin: whoever holds a lock must not become somebody else. */
 void pipc_self_refresh(void);
+
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
+
+/* As pipc_is_dead(), of the process behind the identity of its first thread, which may have ended before the others. */
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace);
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,19 @@
 const char pipc_platform_name[] = "generic";
 const bool pipc_platform_detects_death = true;
 
+/* Around what is a cancellation point, in functions that calls on a queue use: those leave cancellation as it is. */
+static int hold_cancellation(void)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+static void release_cancellation(int state)
+{
+    pthread_setcancelstate(state, NULL);
+}
+
 /* ---- time and sleeping ---- */
 
 int64_t pipc_now(void)
@@ -33,7 +47,10 @@ int64_t pipc_now(void)
 static int sleep_for(int64_t span)
 {
     struct timespec time = {.tv_sec = (time_t)(span / PIPC_SECONDS(1)), .tv_nsec = (long)(span % PIPC_SECONDS(1))};
-    return nanosleep(&time, NULL);
+    int cancellation = hold_cancellation();
+    int result = nanosleep(&time, NULL);
+    release_cancellation(cancellation);
+    return result;
 }
 
 bool pipc_nap(int64_t *nap, int64_t deadline)
@@ -70,6 +87,11 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
     return 0;
 }
 
+void pipc_yield(void)
+{
+    sched_yield();
+}
+
 bool pipc_may_spin(void)
 {
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
@@ -78,11 +100,13 @@ bool pipc_may_spin(void)
 uint64_t pipc_random(void)
 {
     uint64_t value = 0;
+    int cancellation = hold_cancellation();
     int file = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (file >= 0 && read(file, &value, sizeof value) != sizeof value)
         value = 0;
     if (file >= 0)
         close(file);
+    release_cancellation(cancellation);
     return value ? value : (uint64_t)pipc_now() * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)getpid();
 }
 
@@ -98,18 +122,14 @@ void pipc_self_refresh(void)
 {
 }
 
-uint64_t pipc_self_namespace(void)
-{
-    return pipc_pid_namespace();
-}
-
-static _Thread_local uint64_t self;
-static _Thread_local int32_t self_pid;
+_Thread_local struct pipc_who pipc_known_self;
 static _Thread_local uint64_t nobody;
+static _Atomic uint32_t always_alive = 1;
+_Atomic uint32_t *pipc_alive = &always_alive;
 
 static void forget_self(void)
 {
-    self = 0;
+    pipc_known_self.self = 0;
     nobody = 0;
 }
 
@@ -119,34 +139,30 @@ static void watch_forks(void)
 }
 
 /* [number of the thread in this process 20 | process id 30] */
-static uint64_t learn_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     static _Atomic uint64_t threads;
+    struct pipc_who *known = &pipc_known_self;
     pthread_once(&once, watch_forks);
-    self_pid = getpid();
-    self = (atomic_fetch_add(&threads, 1) + 1) << 44 >> 14 | ((uint64_t)self_pid & PID_MASK);
-    return self;
+    known->pid = getpid();
+    known->pid_namespace = pipc_pid_namespace();
+    known->self = (atomic_fetch_add(&threads, 1) + 1) << 44 >> 14 | ((uint64_t)known->pid & PID_MASK);
+    return known;
 }
 
 uint64_t pipc_self(void)
 {
-    return self ? self : learn_self();
+    return pipc_who()->self;
 }
 
 uint64_t pipc_nobody(void)
 {
     while (!nobody) {
-        pipc_self(); /* so that a fork is noticed */
+        pipc_who(); /* so that a fork is noticed */
         nobody = pipc_random() >> 44 << PID_BITS;
     }
     return nobody;
-}
-
-int32_t pipc_self_pid(void)
-{
-    pipc_self();
-    return self_pid;
 }
 
 static bool gone(pid_t pid)
@@ -157,6 +173,16 @@ static bool gone(pid_t pid)
 bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
 {
     return pid_namespace == pipc_pid_namespace() && gone((pid_t)(identity & PID_MASK));
+}
+
+uint64_t pipc_self_process(void)
+{
+    return (uint64_t)pipc_who()->pid & PID_MASK;
+}
+
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return pipc_is_dead(identity, pid_namespace);
 }
 
 bool pipc_is_dead_process(int32_t pid, int64_t began_before)

@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,19 @@
 const char pipc_platform_name[] = "linux";
 const bool pipc_platform_detects_death = true;
 
+/* Around what is a cancellation point, in functions that calls on a queue use: those leave cancellation as it is. */
+static int hold_cancellation(void)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return state;
+}
+
+static void release_cancellation(int state)
+{
+    pthread_setcancelstate(state, NULL);
+}
+
 /* ---- time and sleeping ---- */
 
 int64_t pipc_now(void)
@@ -48,7 +60,9 @@ bool pipc_nap(int64_t *nap, int64_t deadline)
         *nap = PIPC_MS(5);
     int64_t span = deadline - now < *nap ? deadline - now : *nap;
     struct timespec time = {.tv_sec = 0, .tv_nsec = (long)span};
+    int cancellation = hold_cancellation();
     clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    release_cancellation(cancellation);
     return true;
 }
 
@@ -60,12 +74,14 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
         return PIPC_SLEPT_WOKEN;
     if (errno == EINTR)
         return PIPC_SLEPT_SIGNAL;
-    if (errno != ETIMEDOUT) { /* no futex to be had here (private read-only memory): a nap, not a busy loop */
-        time = (struct timespec){.tv_nsec = (long)(span < LONGEST_NAP ? span : LONGEST_NAP)};
-        if (clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL) == EINTR)
-            return PIPC_SLEPT_SIGNAL;
-    }
-    return PIPC_SLEPT_OUT;
+    if (errno == ETIMEDOUT)
+        return PIPC_SLEPT_OUT;
+    /* No futex to be had here (private read-only memory): a nap, not a busy loop. */
+    time = (struct timespec){.tv_nsec = (long)(span < LONGEST_NAP ? span : LONGEST_NAP)};
+    int cancellation = hold_cancellation();
+    int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    release_cancellation(cancellation);
+    return error == EINTR ? PIPC_SLEPT_SIGNAL : PIPC_SLEPT_OUT;
 }
 
 int pipc_wake_on(const _Atomic uint32_t *word, int count)
@@ -76,19 +92,22 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
     return woken > 0 ? (int)woken : 0;
 }
 
+void pipc_yield(void)
+{
+    sched_yield();
+}
+
+/* What this process may run on does not matter: the others may run elsewhere. */
 bool pipc_may_spin(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set) > 1;
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 uint64_t pipc_random(void)
 {
     uint64_t value = 0;
-    while (value == 0)
-        if (getrandom(&value, sizeof value, 0) != sizeof value)
+    while (value == 0) /* getrandom() is a cancellation point, its system call by itself is none */
+        if (syscall(SYS_getrandom, &value, sizeof value, 0) != sizeof value)
             value = (uint64_t)pipc_now() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)syscall(SYS_gettid);
     return value;
 }
@@ -128,8 +147,15 @@ static bool proc_is_ours(void)
     return atol(target) == (long)getpid();
 }
 
-/* Reads state and start time (clock ticks since boot) of a thread; false if they cannot be read. */
-static bool read_stat(pid_t tid, char *state, uint64_t *start)
+/* What /proc tells of a thread. */
+struct stat_line {
+    char state;
+    int threads;    /* of its process, itself included while it is a zombie */
+    uint64_t start; /* clock ticks since boot */
+};
+
+/* False if it cannot be read. */
+static bool read_stat(pid_t tid, struct stat_line *line)
 {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)tid);
@@ -144,10 +170,10 @@ static bool read_stat(pid_t tid, char *state, uint64_t *start)
     const char *after_name = strrchr(text, ')');
     unsigned long long ticks;
     if (!after_name ||
-        sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               state, &ticks) != 2)
+        sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu",
+               &line->state, &line->threads, &ticks) != 3)
         return false;
-    *start = ticks;
+    line->start = ticks;
     return true;
 }
 
@@ -158,23 +184,21 @@ static uint64_t hash_start(uint64_t start)
     return hash ? hash : 1;
 }
 
-/* What this thread knows of itself. Forgotten in a forked child: by the handler after fork(), and by
- * `*alive`, a word in a page that the kernel wipes in every child, after _Fork() and clone() too. */
-static _Thread_local uint64_t self;
-static _Thread_local int32_t self_pid;
-static _Thread_local uint64_t self_namespace;
+/* `*pipc_alive` lies in a page that the kernel wipes in every child, after _Fork() and clone() too. */
+_Thread_local struct pipc_who pipc_known_self;
 static _Thread_local uint64_t nobody;
 static _Atomic uint32_t always_alive = 1;
-static _Atomic uint32_t *alive = &always_alive;
+_Atomic uint32_t *pipc_alive = &always_alive;
 
 static void forget_self(void)
 {
-    self = 0;
+    pipc_known_self.self = 0;
 }
 
 void pipc_self_refresh(void)
 {
-    if (self_namespace >> 32 == 0 || self >> TID_BITS == 0)
+    const struct pipc_who *known = &pipc_known_self;
+    if (known->locks <= 0 && (known->pid_namespace >> 32 == 0 || known->self >> TID_BITS == 0))
         forget_self();
 }
 
@@ -183,97 +207,116 @@ static void watch_forks(void)
     size_t size = pipc_page();
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
-        alive = page;
+        pipc_alive = page;
     pthread_atfork(NULL, NULL, forget_self);
 }
 
-static uint64_t learn_self(void)
+static uint64_t identity_of(pid_t tid)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    int kept = errno;
-    pid_t tid = (pid_t)syscall(SYS_gettid);
-    char state;
-    uint64_t start, hash = 0;
-    if (proc_is_ours() && read_stat(tid, &state, &start))
-        hash = hash_start(start);
-    nobody = 0;
-    self_pid = getpid();
-    self_namespace = pipc_pid_namespace();
-    self = hash << TID_BITS | ((uint64_t)tid & TID_MASK);
-    atomic_store_explicit(alive, 1, memory_order_relaxed);
-    errno = kept;
-    return self;
+    struct stat_line line;
+    uint64_t hash = proc_is_ours() && read_stat(tid, &line) ? hash_start(line.start) : 0;
+    return hash << TID_BITS | ((uint64_t)tid & TID_MASK);
 }
 
-static bool knows_self(void)
+struct pipc_who *pipc_learn_self(void)
 {
-    return self && atomic_load_explicit(alive, memory_order_relaxed);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct pipc_who *known = &pipc_known_self;
+    pthread_once(&once, watch_forks);
+    int kept = errno, cancellation = hold_cancellation();
+    nobody = 0;
+    known->pid = getpid();
+    known->pid_namespace = pipc_pid_namespace();
+    known->process = 0;
+    known->locks = 0;
+    known->self = identity_of((pid_t)syscall(SYS_gettid));
+    atomic_store_explicit(pipc_alive, 1, memory_order_relaxed);
+    release_cancellation(cancellation);
+    errno = kept;
+    return known;
 }
 
 uint64_t pipc_self(void)
 {
-    return knows_self() ? self : learn_self();
+    return pipc_who()->self;
 }
 
-uint64_t pipc_self_namespace(void)
+uint64_t pipc_self_process(void)
 {
-    if (!knows_self())
-        learn_self();
-    return self_namespace;
+    int32_t pid = pipc_who()->pid;
+    int cancellation = hold_cancellation();
+    if (!pipc_known_self.process)
+        pipc_known_self.process = identity_of((pid_t)pid);
+    release_cancellation(cancellation);
+    return pipc_known_self.process;
 }
 
 uint64_t pipc_nobody(void)
 {
-    pipc_self(); /* so that a fork is noticed */
+    pipc_who(); /* so that a fork is noticed */
     while (!nobody)
         nobody = pipc_random() >> 44 << TID_BITS;
     return nobody;
 }
 
-int32_t pipc_self_pid(void)
+/* Reading /proc opens files, which would be a cancellation point. */
+static bool read_stat_whole(pid_t tid, struct stat_line *line)
 {
-    if (!knows_self())
-        learn_self();
-    return self_pid;
+    int cancellation = hold_cancellation();
+    bool read = proc_is_ours() && read_stat(tid, line);
+    release_cancellation(cancellation);
+    return read;
 }
 
-static bool gone(char state)
+static bool is_zombie(const struct stat_line *line)
 {
-    return state == 'Z' || state == 'X' || state == 'x';
+    return line->state == 'Z' || line->state == 'X' || line->state == 'x';
 }
 
-bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+/* A first thread that ended before the others is a zombie too. */
+static bool is_zombie_process(const struct stat_line *line)
+{
+    return is_zombie(line) && line->threads <= 1;
+}
+
+/* Is what stands behind an identity dead? */
+static bool identity_is_dead(uint64_t identity, uint64_t pid_namespace, bool (*dead)(const struct stat_line *line))
 {
     pid_t tid = (pid_t)(identity & TID_MASK);
-    uint64_t mine = pipc_self_namespace(), hash = identity >> TID_BITS & HASH_MASK;
+    uint64_t mine = pipc_who()->pid_namespace, hash = identity >> TID_BITS & HASH_MASK;
+    struct stat_line line;
     if (tid <= 0 || !mine || mine != pid_namespace)
         return false;
     if (kill(tid, 0) != 0 && errno == ESRCH)
         return true;
-    char state;
-    uint64_t start;
-    if (!proc_is_ours() || !read_stat(tid, &state, &start))
-        return false;
-    return gone(state) || (hash && hash_start(start) != hash);
+    return read_stat_whole(tid, &line) && (dead(&line) || (hash && hash_start(line.start) != hash));
+}
+
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return identity_is_dead(identity, pid_namespace, is_zombie);
+}
+
+bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+{
+    return identity_is_dead(identity, pid_namespace, is_zombie_process);
 }
 
 bool pipc_is_dead_process(int32_t pid, int64_t began_before)
 {
+    struct stat_line line;
     if (pid <= 0)
         return false;
     if (kill(pid, 0) != 0 && errno == ESRCH)
         return true;
-    char state;
-    uint64_t start;
-    if (!proc_is_ours() || !read_stat(pid, &state, &start))
+    if (!read_stat_whole(pid, &line))
         return false;
     struct timespec real, boot;
     clock_gettime(CLOCK_REALTIME, &real);
     clock_gettime(CLOCK_BOOTTIME, &boot);
-    int64_t began = PIPC_SECONDS(start / (uint64_t)sysconf(_SC_CLK_TCK)) + PIPC_SECONDS(real.tv_sec - boot.tv_sec);
+    int64_t began = PIPC_SECONDS(line.start / (uint64_t)sysconf(_SC_CLK_TCK)) + PIPC_SECONDS(real.tv_sec - boot.tv_sec);
     /* Two seconds of doubt: ticks, whole seconds, a clock that was set a little. */
-    return gone(state) || began > began_before + PIPC_SECONDS(2);
+    return is_zombie_process(&line) || began > began_before + PIPC_SECONDS(2);
 }
 
 /* ---- advice for mappings ---- */

@@ -21,14 +21,12 @@ int pipc_queue_verdict(const struct pipc_queue *queue, int error)
     return settled || pipc_object_is_ready(queue->object) ? error : pipc_queue_removed();
 }
 
-int pipc_queue_check(const struct pipc_queue *queue, uint32_t right)
+int pipc_queue_refuse(const struct pipc_queue *queue, uint32_t right)
 {
     if (!pipc_object_is_ready(queue->object))
         return pipc_queue_removed();
-    if ((queue->rights & right) != right)
-        return pipc_fail(PIPC_E_ACCESS, "the queue was opened without the right to %s",
-                         right == PIPC_SEND ? "send" : "receive");
-    return 0;
+    return pipc_fail(PIPC_E_ACCESS, "the queue was opened without the right to %s",
+                     right == PIPC_SEND ? "send" : "receive");
 }
 
 /* ---- options ---- */
@@ -54,16 +52,6 @@ static void set_defaults(pipc_queue_options *options)
         options->max_size = PIPC_DEFAULT_SIZE;
     if (!options->mode)
         options->mode = PIPC_DEFAULT_MODE;
-}
-
-/* Who may receive or send may write the control pages: all three digits that are not 0 become 6. */
-static uint32_t control_mode(uint32_t mode)
-{
-    uint32_t wide = 0;
-    for (uint32_t class = 0; class < 9; class += 3)
-        if (mode >> class & 6)
-            wide |= 6u << class;
-    return wide;
 }
 
 /* ---- making and opening ---- */
@@ -112,7 +100,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
 /* Touches the staging buffer: the kernel shall never have to map its pages in the middle of a take. */
 static void settle(struct pipc_queue *queue)
 {
-    uint64_t mine = pipc_self_namespace();
+    uint64_t mine = pipc_who()->pid_namespace;
     queue->pid_namespace = mine == queue->object->pid_namespace ? mine : 0;
     const volatile unsigned char *staging = (const volatile unsigned char *)queue->staging;
     for (uint32_t at = 0; at < queue->kernel_size; at += 1024)
@@ -175,7 +163,7 @@ static int open_queue(struct pipc_queue *queue, const char *name, uint32_t flags
         .kind = PIPC_KIND_QUEUE,
         .name = name,
         .flags = (flags & (PIPC_CREATE | PIPC_EXCLUSIVE)) | PIPC_READ | PIPC_WRITE,
-        .mode = control_mode(mode),
+        .mode = pipc_control_mode(mode),
         .asked_mode = mode,
         .deadline = pipc_now() + PIPC_BUILDER_PATIENCE,
     };

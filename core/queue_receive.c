@@ -8,12 +8,17 @@
 #include "core/object.h"
 #include "core/platform.h"
 
+#define LONGEST_PULLS PIPC_SECONDS(1) /* of one call, the lock given back now and then */
+
+static const char flooded[] = "the kernel queue fills up faster than it can be looked through";
+
 /* One receive or peek under way. */
 struct receive {
     struct pipc_queue *queue;
     pipc_selection selection;
     pipc_message *message;
     bool peek;
+    struct pipc_pulls pulls; /* of the last look */
 };
 
 static bool wanted(pipc_selection selection, uint32_t type)
@@ -32,20 +37,20 @@ static bool wanted(pipc_selection selection, uint32_t type)
 
 /* May the first match that the kernel gives be delivered at once, without looking at what lies behind
  * it? If the kernel keeps our order, and the rule puts no type before another. */
-static bool first_match_is_best(const struct receive *receive)
+static PIPC_FLAT bool first_match_is_best(const struct receive *receive)
 {
     return pipc_be_takes_by_priority && (receive->selection.rule != PIPC_RULE_UP_TO || receive->selection.type == 1);
 }
 
 /* Pulls until the best of the kernel's matches is known. `candidate` stays in staging if it may be
  * delivered from there (*staged); all else is stowed. */
-static int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged, uint64_t *pulls)
+static PIPC_FLAT int pull(struct receive *receive, struct pipc_claimed *candidate, bool *staged)
 {
     struct pipc_queue *queue = receive->queue;
     bool direct = first_match_is_best(receive);
     int error;
     *staged = false;
-    while ((error = pipc_claim_next(queue, candidate, pulls)) == 0) {
+    while ((error = pipc_claim_next(queue, candidate, &receive->pulls)) == 0) {
         bool match = wanted(receive->selection, candidate->type);
         if (match && direct && !receive->peek) {
             *staged = true;
@@ -88,7 +93,7 @@ static void describe(const struct pipc_queue *queue, uint32_t slot, struct pipc_
 }
 
 /* The best FULL slot; its number is PIPC_INDEX_NONE if none is wanted. Damage found on the way is mended once. */
-static int best_full(struct receive *receive, struct pipc_claimed *best)
+static int find_best_full(struct receive *receive, struct pipc_claimed *best)
 {
     if (!find(receive, &best->slot)) {
         int error = pipc_rebuild(receive->queue);
@@ -105,6 +110,12 @@ static int best_full(struct receive *receive, struct pipc_claimed *best)
     return 0;
 }
 
+static PIPC_FLAT int best_full(struct receive *receive, struct pipc_claimed *best)
+{
+    best->slot = PIPC_INDEX_NONE;
+    return pipc_index_is_empty(receive->queue) ? 0 : find_best_full(receive, best);
+}
+
 static bool staged_is_better(const struct pipc_claimed *staged, const struct pipc_claimed *full)
 {
     if (staged->priority != full->priority)
@@ -115,7 +126,7 @@ static bool staged_is_better(const struct pipc_claimed *staged, const struct pip
 }
 
 /* Copies a message to the caller's buffer. */
-static int hand_over(const struct receive *receive, const struct pipc_claimed *from, const void *body)
+static PIPC_FLAT int hand_over(const struct receive *receive, const struct pipc_claimed *from, const void *body)
 {
     pipc_message *to = receive->message;
     uint64_t room = to->size;
@@ -133,15 +144,15 @@ static int hand_over(const struct receive *receive, const struct pipc_claimed *f
     return 0;
 }
 
-static void count_received(struct pipc_queue *queue)
+static PIPC_FLAT void count_received(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
     uint64_t received = atomic_load_explicit(&control->received, memory_order_relaxed);
     atomic_store_explicit(&control->received, received + 1, memory_order_relaxed);
-    atomic_store_explicit(&control->last_receiver, pipc_self_pid(), memory_order_relaxed);
+    atomic_store_explicit(&control->last_receiver, pipc_who()->pid, memory_order_relaxed);
 }
 
-static int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)
+static PIPC_FLAT int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)
 {
     struct pipc_queue *queue = receive->queue;
     int error = hand_over(receive, staged, queue->staging + 1);
@@ -178,15 +189,15 @@ static int deliver_full(struct receive *receive, const struct pipc_claimed *full
     return error;
 }
 
-static int look_locked(struct receive *receive)
+static PIPC_FLAT int look_locked(struct receive *receive)
 {
     struct pipc_queue *queue = receive->queue;
     struct pipc_claimed staged, full;
     bool is_staged;
-    uint64_t pulls = 0;
-    int error = pull(receive, &staged, &is_staged, &pulls);
+    receive->pulls = (struct pipc_pulls){0};
+    int error = pull(receive, &staged, &is_staged);
     if (!error && !is_staged && pipc_audit_due(queue, pipc_index_is_empty(queue)))
-        error = pipc_audit(queue, &pulls);
+        error = pipc_audit(queue, &receive->pulls);
     if (!error)
         error = best_full(receive, &full);
     if (error)
@@ -198,7 +209,7 @@ static int look_locked(struct receive *receive)
     return full.slot == PIPC_INDEX_NONE ? PIPC_E_EMPTY : deliver_full(receive, &full);
 }
 
-static int look(struct receive *receive, struct pipc_patience *patience)
+static PIPC_FLAT int look(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
     int error = pipc_queue_lock(queue, patience);
@@ -219,24 +230,54 @@ static int empty(void)
     return pipc_fail(PIPC_E_EMPTY, "the queue holds no message that the selection wants");
 }
 
-static int receive_patiently(struct receive *receive, struct pipc_patience *patience)
+/* The lock was given back because the kernel's queue did not come to an end. If all that was taken is this queue's
+ * the end is near, and worth a second of anybody's time; else somebody floods it, and the call's patience decides. */
+static int may_go_on(const struct receive *receive, struct pipc_patience *patience, int64_t began)
+{
+    if (receive->pulls.dropped == 0 && pipc_now() - began < LONGEST_PULLS)
+        return 0;
+    if (patience->nowait)
+        return pipc_fail(PIPC_E_BUSY, "%s", flooded);
+    return pipc_patience_check(patience);
+}
+
+static int look_on(struct receive *receive, struct pipc_patience *patience)
+{
+    int64_t nap = 0, began = pipc_now();
+    int error;
+    do {
+        error = may_go_on(receive, patience, began);
+        if (error)
+            return error;
+        pipc_nap(&nap, PIPC_FOREVER); /* so that others get the lock */
+        error = look(receive, patience);
+    } while (error == PIPC_CLAIM_LATER);
+    return error;
+}
+
+static PIPC_FLAT int look_to_the_end(struct receive *receive, struct pipc_patience *patience)
+{
+    int error = look(receive, patience);
+    return error == PIPC_CLAIM_LATER ? look_on(receive, patience) : error;
+}
+
+static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
     bool any = receive->selection.rule == PIPC_RULE_ANY && !receive->peek;
     struct pipc_word *word = any ? &queue->control->items : &queue->control->picky;
-    bool slept = false;
-    int error = look(receive, patience);
-    while (error == PIPC_E_EMPTY) {
+    struct pipc_watch watch = {0};
+    int error;
+    while ((error = look_to_the_end(receive, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)
-            return pipc_queue_verdict(queue, empty());
-        uint32_t announced = pipc_word_announce(word);
-        if ((error = look(receive, patience)) == PIPC_E_EMPTY) {
-            slept = true;
-            int ended = pipc_word_sleep(word, announced, patience);
-            error = ended ? ended : error;
-        }
+            error = empty();
+        else if ((error = pipc_word_await(word, &watch, patience)) == 0)
+            continue;
+        break;
     }
-    if (slept && error && any)
+    if (!error)
+        return 0;
+    if (watch.slept && any)
         pipc_word_bump(word, 1); /* the wake-up may have been for somebody else too */
     return pipc_queue_verdict(queue, error);
 }
@@ -254,8 +295,8 @@ static int check_receive(pipc_selection selection, const pipc_message *message)
     return 0;
 }
 
-static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout,
-                           bool peek)
+static PIPC_FLAT int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_message *message,
+                                     int64_t timeout, bool peek)
 {
     struct pipc_patience patience;
     struct pipc_call call;
@@ -267,13 +308,13 @@ static int receive_or_peek(pipc_queue *queue, pipc_selection selection, pipc_mes
     if (!error)
         error = pipc_queue_check(queue, PIPC_RECEIVE);
     if (!error)
-        error = pipc_call_enter(&call, queue->nonce);
+        error = pipc_call_begin(&call, queue->nonce);
     if (error)
         return error;
     patience.restart = message->flags & PIPC_RESTART;
     patience.no_spin = queue->no_spin;
-    struct receive receive = {queue, selection, message, peek};
-    return pipc_call_leave(&call, receive_patiently(&receive, &patience));
+    struct receive receive = {.queue = queue, .selection = selection, .message = message, .peek = peek};
+    return pipc_call_end(&call, receive_patiently(&receive, &patience));
 }
 
 int pipc_queue_receive(pipc_queue *queue, pipc_selection selection, pipc_message *message, int64_t timeout)
@@ -292,7 +333,7 @@ int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *m
 static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_claimed claimed;
-    uint64_t pulls = 0;
+    struct pipc_pulls pulls = {0};
     int error;
     while ((error = pipc_claim_next(queue, &claimed, &pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
@@ -302,7 +343,7 @@ static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
     return 0;
 }
 
-static int purge(struct pipc_queue *queue, uint64_t *dropped)
+static int purge_once(struct pipc_queue *queue, uint64_t *dropped)
 {
     struct pipc_patience patience;
     struct pipc_control *control = queue->control;
@@ -316,6 +357,17 @@ static int purge(struct pipc_queue *queue, uint64_t *dropped)
     pipc_queue_unlock(queue);
     pipc_word_bump(&control->room, INT32_MAX);
     return error;
+}
+
+/* Against a flood it goes on for a second: it is what throws one away. */
+static int purge(struct pipc_queue *queue, uint64_t *dropped)
+{
+    int64_t nap = 0, until = pipc_now() + LONGEST_PULLS;
+    int error;
+    do
+        error = purge_once(queue, dropped);
+    while (error == PIPC_CLAIM_LATER && pipc_nap(&nap, until));
+    return error == PIPC_CLAIM_LATER ? pipc_fail(PIPC_E_BUSY, "%s", flooded) : error;
 }
 
 int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped)

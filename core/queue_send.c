@@ -11,12 +11,25 @@
 
 #define BOUNCE 8192 /* kernel messages up to this size are put together on the stack */
 
-/* `level`: messages in the books when this one was about to be sent, itself included. Counted then, because a
- * receiver may have taken it by now. */
-static void note_sent(struct pipc_queue *queue, uint64_t level)
+/* Messages in the books, or 0 if they cannot be more than ever before: the receivers' counters, which they write all
+ * the time, are not looked at then. What this handle saw of them earlier was less. */
+static PIPC_FLAT uint64_t level_to_note(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
-    atomic_store_explicit(&control->last_sender, pipc_self_pid(), memory_order_relaxed);
+    uint64_t most = pipc_sent(control) - atomic_load_explicit(&queue->gone, memory_order_relaxed);
+    if (most <= atomic_load_explicit(&control->high_water, memory_order_relaxed))
+        return 0;
+    uint64_t gone = atomic_load(&control->received) + atomic_load(&control->purged), sent = pipc_sent(control);
+    atomic_store_explicit(&queue->gone, gone, memory_order_relaxed);
+    return sent > gone ? sent - gone : 0;
+}
+
+/* `level`: messages in the books when this one was about to be sent, itself included. Counted then, because a
+ * receiver may have taken it by now. */
+static PIPC_FLAT void note_sent(struct pipc_queue *queue, uint64_t level)
+{
+    struct pipc_control *control = queue->control;
+    atomic_store_explicit(&control->last_sender, pipc_who()->pid, memory_order_relaxed);
     uint64_t high = atomic_load_explicit(&control->high_water, memory_order_relaxed);
     if (level > queue->max_messages)
         level = queue->max_messages;
@@ -24,13 +37,14 @@ static void note_sent(struct pipc_queue *queue, uint64_t level)
         ;
 }
 
-static void wake_receivers(struct pipc_queue *queue)
+static PIPC_FLAT void wake_receivers(struct pipc_queue *queue)
 {
     pipc_word_bump(&queue->control->items, 1);
     pipc_word_bump(&queue->control->picky, INT32_MAX);
 }
 
-static int put(struct pipc_queue *queue, const pipc_message *message, unsigned char *room, uint32_t slot, uint64_t word)
+static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, unsigned char *room, uint32_t slot,
+                         uint64_t word)
 {
     struct pipc_envelope *envelope = (struct pipc_envelope *)(room + PIPC_BE_PREFIX);
     envelope->nonce = queue->nonce;
@@ -42,7 +56,10 @@ static int put(struct pipc_queue *queue, const pipc_message *message, unsigned c
     envelope->priority = (uint16_t)message->priority;
     if (message->size)
         memcpy(envelope + 1, message->data, message->size);
-    int error = pipc_be_queue_put(queue->kernel, envelope, sizeof *envelope + message->size, message->priority);
+    size_t size = sizeof *envelope + message->size;
+    int error = 0;
+    if (pipc_be_queue_put(queue->kernel, envelope, size, message->priority) != 0)
+        error = pipc_be_queue_put_failed(queue->kernel, envelope, size, message->priority);
     PIPC_POINT("send: put, not confirmed");
     /* If the word has changed a receiver was faster: nobody else touches the reservation of the living. */
     if (error == 0)
@@ -51,7 +68,8 @@ static int put(struct pipc_queue *queue, const pipc_message *message, unsigned c
 }
 
 /* 0, PIPC_E_FULL if the message has to be spilled, or an error. */
-static int send_through_kernel(struct pipc_queue *queue, const pipc_message *message, uint32_t slot, uint64_t word)
+static PIPC_FLAT int send_through_kernel(struct pipc_queue *queue, const pipc_message *message, uint32_t slot,
+                                         uint64_t word)
 {
     _Alignas(8) unsigned char bounce[PIPC_BE_PREFIX + BOUNCE];
     size_t need = PIPC_BE_PREFIX + sizeof(struct pipc_envelope) + message->size;
@@ -100,7 +118,14 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
     return error;
 }
 
-static int send_once(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
+static int give_back(struct pipc_queue *queue, uint32_t slot, uint64_t word, int error)
+{
+    atomic_fetch_add(&queue->control->spare_tickets, 1);
+    pipc_slot_cancel(queue, slot, word);
+    return error;
+}
+
+static PIPC_FLAT int send_once(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
 {
     uint32_t slot;
     uint64_t word;
@@ -110,17 +135,14 @@ static int send_once(struct pipc_queue *queue, const pipc_message *message, stru
     struct pipc_slot *place = &queue->slots[slot];
     PIPC_POINT("send: reserved, no ticket");
     atomic_store(&place->ticket, pipc_ticket(queue));
-    uint64_t level = pipc_messages_in_books(queue->control);
+    uint64_t level = level_to_note(queue);
     PIPC_POINT("send: ticket stored");
     atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
     error = send_through_kernel(queue, message, slot, word);
     if (error == PIPC_E_FULL)
         error = spill(queue, message, slot, word, patience);
-    if (error) {
-        atomic_fetch_add(&queue->control->spare_tickets, 1);
-        pipc_slot_cancel(queue, slot, word);
-        return error;
-    }
+    if (error)
+        return give_back(queue, slot, word, error);
     PIPC_POINT("send: done, not counted");
     note_sent(queue, level);
     PIPC_POINT("send: done, nobody woken");
@@ -139,23 +161,22 @@ static bool no_room(int error, const struct pipc_patience *patience)
     return error == PIPC_E_FULL || (error == PIPC_E_BUSY && !patience->nowait);
 }
 
-static int send_patiently(struct pipc_queue *queue, const pipc_message *message, struct pipc_patience *patience)
+static PIPC_FLAT int send_patiently(struct pipc_queue *queue, const pipc_message *message,
+                                    struct pipc_patience *patience)
 {
     struct pipc_word *room = &queue->control->room;
-    int error = send_once(queue, message, patience);
-    bool slept = false;
-    while (no_room(error, patience)) {
+    struct pipc_watch watch = {0};
+    int error;
+    while (no_room(error = send_once(queue, message, patience), patience)) {
         if (patience->nowait)
-            return pipc_queue_verdict(queue, full());
-        uint32_t announced = pipc_word_announce(room);
-        error = send_once(queue, message, patience);
-        if (no_room(error, patience)) {
-            slept = true;
-            int ended = pipc_word_sleep(room, announced, patience);
-            error = ended ? ended : error;
-        }
+            error = full();
+        else if ((error = pipc_word_await(room, &watch, patience)) == 0)
+            continue;
+        break;
     }
-    if (slept && error)
+    if (!error)
+        return 0;
+    if (watch.slept)
         pipc_word_bump(room, 1); /* the wake-up may have been for somebody else too */
     return pipc_queue_verdict(queue, error);
 }
@@ -189,10 +210,10 @@ int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int64_t time
     if (!error)
         error = pipc_queue_check(queue, PIPC_SEND);
     if (!error)
-        error = pipc_call_enter(&call, queue->nonce);
+        error = pipc_call_begin(&call, queue->nonce);
     if (error)
         return error;
     patience.restart = message->flags & PIPC_RESTART;
     patience.no_spin = queue->no_spin;
-    return pipc_call_leave(&call, send_patiently(queue, message, &patience));
+    return pipc_call_end(&call, send_patiently(queue, message, &patience));
 }

@@ -4,19 +4,6 @@
 #define TAKEOVER_EVERY PIPC_MS(100) /* looking for the dead costs system calls */
 #define MOST_LOOKS     (1 << 22)    /* at words, while every scan sees another picture */
 
-uint64_t pipc_ticket(struct pipc_queue *queue)
-{
-    return atomic_fetch_add(&queue->control->tickets, 1) + 1;
-}
-
-static bool reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
-{
-    *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));
-    bool mine = atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
-    PIPC_POINT("slot: reserved");
-    return mine;
-}
-
 /* One pass over all words from `start`. True: reserved. Else *digest stands for the words seen. */
 static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint64_t *word, uint64_t *digest)
 {
@@ -24,12 +11,12 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
     uint64_t sum = 0;
     do {
         uint64_t seen = atomic_load(&queue->words[at]);
-        if (pipc_word_state(seen) == PIPC_SLOT_FREE && reserve_at(queue, at, seen, word)) {
+        if (pipc_word_state(seen) == PIPC_SLOT_FREE && pipc_slot_reserve_seen(queue, at, seen, word)) {
             *slot = at;
             return true;
         }
-        sum = (sum ^ seen) * UINT64_C(0x9e3779b97f4a7c15);
-        sum ^= sum >> 29;
+        uint64_t mix = (seen + at * UINT64_C(0xd6e8feb86659fd93)) * UINT64_C(0x9e3779b97f4a7c15);
+        sum += mix ^ mix >> 32; /* no link depends on the one before: several are computed at once */
         PIPC_POINT("slot: one seen, not the next");
         at = at + 1 < queue->max_messages ? at + 1 : 0;
     } while (at != start);
@@ -60,7 +47,7 @@ static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
         if (pipc_word_state(seen) != PIPC_SLOT_RESERVED)
             continue;
         judged++;
-        if (abandoned(queue, seen) && reserve_at(queue, at, seen, word)) {
+        if (abandoned(queue, seen) && pipc_slot_reserve_seen(queue, at, seen, word)) {
             *slot = at;
             atomic_store(&queue->control->takeover_at, 0); /* there may be more of them */
             return true;
@@ -86,27 +73,20 @@ static int reserve_anywhere(struct pipc_queue *queue, uint32_t start, uint32_t *
     return pipc_fail(PIPC_E_BUSY, "the queue changes faster than it can be looked through");
 }
 
-static bool reserve_if_free(struct pipc_queue *queue, uint32_t at, uint32_t *slot, uint64_t *word)
-{
-    uint64_t seen = atomic_load(&queue->words[at]);
-    if (pipc_word_state(seen) != PIPC_SLOT_FREE || !reserve_at(queue, at, seen, word))
-        return false;
-    *slot = at;
-    return true;
-}
-
-/* The place used last is warm; the one freed last is the way out of a full queue; a queue that fills
- * up finds the next place right behind the last. */
-int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
+/* The place used last is warm; in a queue that is filled and emptied in order the one behind it is free, or will be
+ * next; else the one freed last is. */
+int pipc_slot_reserve_other(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 {
     struct pipc_control *control = queue->control;
-    uint32_t at = atomic_load_explicit(&queue->hint, memory_order_relaxed);
-    if (reserve_if_free(queue, at, slot, word))
-        return 0;
-    uint32_t freed = atomic_load_explicit(&control->free_hint, memory_order_relaxed);
+    uint32_t next = *slot + 1 < queue->max_messages ? *slot + 1 : 0, freed;
     int error = 0;
-    if (freed >= queue->max_messages || !reserve_if_free(queue, freed, slot, word))
-        error = reserve_anywhere(queue, at, slot, word);
+    *slot = next;
+    if (!pipc_slot_reserve_at(queue, next, word)) {
+        freed = atomic_load_explicit(&control->free_hint, memory_order_relaxed);
+        *slot = freed;
+        if (freed >= queue->max_messages || !pipc_slot_reserve_at(queue, freed, word))
+            error = reserve_anywhere(queue, next, slot, word);
+    }
     if (error == 0)
         atomic_store_explicit(&queue->hint, *slot, memory_order_relaxed);
     else if (!atomic_load_explicit(&control->audit_wanted, memory_order_relaxed))
@@ -119,12 +99,4 @@ void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word)
     atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_FREE));
     PIPC_POINT("slot: cancelled, nobody woken");
     pipc_word_bump(&queue->control->room, 1);
-}
-
-/* An exchange, not a store: it orders the freeing before the look at the room word's marks. */
-void pipc_slot_free(struct pipc_queue *queue, uint32_t slot)
-{
-    uint64_t word = atomic_load_explicit(&queue->words[slot], memory_order_relaxed);
-    atomic_exchange(&queue->words[slot], pipc_word_as(word, PIPC_SLOT_FREE));
-    atomic_store_explicit(&queue->control->free_hint, slot, memory_order_relaxed);
 }

@@ -53,15 +53,47 @@ static inline bool pipc_slot_is_full(const struct pipc_queue *queue, uint32_t sl
     return pipc_word_state(atomic_load(&queue->words[slot])) == PIPC_SLOT_FULL;
 }
 
-/* Reserves a free slot for this thread. 0; PIPC_E_FULL (sets no detail): at one instant during the call no slot
- * was free; or PIPC_E_BUSY: the others are so quick that nobody can tell. */
-int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word);
+/* A ticket: unique, rising. */
+static inline uint64_t pipc_ticket(struct pipc_queue *queue)
+{
+    return atomic_fetch_add(&queue->control->tickets, 1) + 1;
+}
+
+/* Word seen as `seen` -> RESERVED by this thread. */
+static inline bool pipc_slot_reserve_seen(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
+{
+    *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));
+    bool mine = atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
+    PIPC_POINT("slot: reserved");
+    return mine;
+}
+
+static inline bool pipc_slot_reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t *word)
+{
+    uint64_t seen = atomic_load(&queue->words[slot]);
+    return pipc_word_state(seen) == PIPC_SLOT_FREE && pipc_slot_reserve_seen(queue, slot, seen, word);
+}
+
+/* Reserves a free slot for this thread: the place used last, if it is free. 0; PIPC_E_FULL (sets no detail): at one
+ * instant during the call no slot was free; or PIPC_E_BUSY: the others are so quick that nobody can tell. */
+int pipc_slot_reserve_other(struct pipc_queue *queue, uint32_t *slot, uint64_t *word);
+static inline int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
+{
+    *slot = atomic_load_explicit(&queue->hint, memory_order_relaxed);
+    return pipc_slot_reserve_at(queue, *slot, word) ? 0 : pipc_slot_reserve_other(queue, slot, word);
+}
 
 /* Gives a reservation back unused, and wakes a sender. */
 void pipc_slot_cancel(struct pipc_queue *queue, uint32_t slot, uint64_t word);
 
 /* Frees a FULL slot (lock held); the caller bumps the room word afterwards. */
-void pipc_slot_free(struct pipc_queue *queue, uint32_t slot);
+static inline void pipc_slot_free(struct pipc_queue *queue, uint32_t slot)
+{
+    uint64_t word = atomic_load_explicit(&queue->words[slot], memory_order_relaxed);
+    /* An exchange, not a store: it orders the freeing before the look at the room word's marks. */
+    atomic_exchange(&queue->words[slot], pipc_word_as(word, PIPC_SLOT_FREE));
+    atomic_store_explicit(&queue->control->free_hint, slot, memory_order_relaxed);
+}
 
 /* Messages sent and not gone, by the counters: too many by those that the killed took along. */
 static inline uint64_t pipc_messages_in_books(struct pipc_control *control)
@@ -70,8 +102,5 @@ static inline uint64_t pipc_messages_in_books(struct pipc_control *control)
     uint64_t sent = pipc_sent(control);
     return sent > gone ? sent - gone : 0;
 }
-
-/* A ticket: unique, rising. */
-uint64_t pipc_ticket(struct pipc_queue *queue);
 
 #endif

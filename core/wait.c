@@ -3,31 +3,25 @@
 
 #include <limits.h>
 
+#include "core/call.h"
 #include "core/object.h"
 #include "core/platform.h"
 
-#define WATCHED 2u
-#define ASLEEP  1u
-#define MARKS   3u
-#define STEP    4u
-#define SPINS   400
+#define WATCHED      2u
+#define ASLEEP       1u
+#define MARKS        PIPC_WORD_MARKS
+#define QUICK_LOOKS  100
+#define STEP         4u
+#define WAY_TOO_LONG PIPC_US(500) /* the others have work of their own: who sleeps gets the processor back sooner */
+#define SELDOM       255
+#define HARDLY_EVER  4095
 
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
-                        const struct pipc_object *object)
+int pipc_patience_limit(struct pipc_patience *patience, int64_t span)
 {
     if (span < 0)
         return pipc_fail(PIPC_E_INVALID, "the time span is negative");
-    patience->nowait = span == PIPC_NOWAIT;
-    patience->restart = false;
-    patience->no_spin = false;
-    patience->deadline = PIPC_FOREVER;
-    if (span && span != PIPC_FOREVER) {
-        int64_t now = pipc_now();
-        patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
-    }
-    patience->object = object;
-    patience->interrupts = interrupts;
-    patience->interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0;
+    int64_t now = pipc_now();
+    patience->deadline = span > PIPC_FOREVER - now ? PIPC_FOREVER : now + span;
     return 0;
 }
 
@@ -40,7 +34,7 @@ int pipc_patience_check(struct pipc_patience *patience)
 {
     struct pipc_interrupts *interrupts = patience->interrupts;
     if (patience->object && !pipc_object_is_ready(patience->object))
-        return pipc_fail(PIPC_E_REMOVED, "the queue was removed; close the handle");
+        return pipc_fail(PIPC_E_REMOVED, "the object was removed; close the handle");
     if (interrupts) {
         bool hit = atomic_load(&interrupts->count) != patience->interrupts_seen;
         if (atomic_load(&interrupts->pending) && atomic_exchange(&interrupts->pending, 0))
@@ -61,12 +55,13 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
     return left < 0 ? 0 : left < slice ? left : slice;
 }
 
-static int spins(void)
+/* Is there another processor, on which what is waited for may happen meanwhile? */
+static bool others(void)
 {
     static _Atomic int known = -1;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value < 0) {
-        value = pipc_may_spin() ? SPINS : 0;
+        value = pipc_may_spin();
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value;
@@ -86,14 +81,78 @@ static bool unchanged(struct pipc_word *word, uint32_t announced)
     return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
 }
 
-static bool spin(struct pipc_word *word, uint32_t announced)
+static void pause_a_little(void)
 {
-    for (int left = spins(); left > 0; left--) {
-        if (!unchanged(word, announced))
+    for (int i = 0; i < 4; i++)
+        relax();
+}
+
+/* Passes time until `changed`; keeps account of how that goes. */
+static bool pass_time(struct pipc_luck *luck, int64_t span, void (*pass)(void), bool (*changed)(void *), void *argument)
+{
+    if (luck->skip > 0) {
+        luck->skip--;
+        return false;
+    }
+    int64_t began = pipc_now(), spent = 0;
+    bool hit = false;
+    while (!hit && spent < span) {
+        pass();
+        hit = changed(argument);
+        spent = pipc_now() - began;
+    }
+    if (spent > WAY_TOO_LONG)
+        luck->seldom = HARDLY_EVER;
+    else if (hit)
+        luck->seldom = 0;
+    else if (luck->seldom < SELDOM)
+        luck->seldom = luck->seldom * 2 + 1;
+    luck->skip = luck->seldom;
+    return hit;
+}
+
+/* Sleeping and being woken costs both sides system calls and a timer, and the kernel's time to find a processor; it is
+ * worth while to linger a little before. Another processor may do what is waited for meanwhile; or this one, if it is
+ * offered to others. Whichever came to nothing lately a thread tries more and more seldom. */
+bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span)
+{
+    struct pipc_luck *luck = pipc_thread.luck;
+    return (others() && pass_time(&luck[0], span, pause_a_little, changed, argument)) ||
+           pass_time(&luck[1], span, pipc_yield, changed, argument);
+}
+
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t span)
+{
+    bool quickly = others() && pipc_thread.luck[0].skip == 0;
+    for (int looks = 0; quickly && looks < QUICK_LOOKS; looks++) {
+        if (changed(argument))
             return true;
         relax();
     }
-    return false;
+    return pipc_linger(changed, argument, span);
+}
+
+void pipc_pause(unsigned times)
+{
+    while (others() && times-- > 0)
+        relax();
+}
+
+struct announced {
+    struct pipc_word *word;
+    uint32_t value;
+};
+
+static bool is_bumped(void *argument)
+{
+    const struct announced *announced = argument;
+    return !unchanged(announced->word, announced->value);
+}
+
+static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_patience *patience)
+{
+    struct announced announced = {word, value};
+    return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 uint32_t pipc_word_announce(struct pipc_word *word)
@@ -119,11 +178,9 @@ static void leave_sleepers(struct pipc_word *word)
         ;
 }
 
-int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+static int doze(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
 {
-    int error = pipc_patience_check(patience);
-    if (error || (!patience->no_spin && spin(word, announced)))
-        return error;
+    int error = 0;
     uint32_t value;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;
     atomic_fetch_add(&word->sleepers, 1);
@@ -138,10 +195,31 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
+int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+{
+    int error = pipc_patience_check(patience);
+    return error || linger(word, announced, patience) ? error : doze(word, announced, patience);
+}
+
+int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
+{
+    int error = pipc_patience_check(patience);
+    if (error)
+        return error;
+    if (watch->announced) {
+        watch->slept = true;
+        error = doze(word, watch->value, patience);
+    }
+    bool first = !watch->announced;
+    watch->value = pipc_word_announce(word);
+    watch->announced = !first || !linger(word, watch->value, patience);
+    return error;
+}
+
 /* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the
  * change is found by counting again, and then all are woken. If the count is too high, because sleepers were
  * killed, the kernel wakes fewer than told, and the marks come down for everybody. */
-void pipc_word_bump(struct pipc_word *word, int count)
+void pipc_word_bump_marked(struct pipc_word *word, int count)
 {
     uint32_t current = atomic_load(&word->word), next;
     bool several;

@@ -26,8 +26,17 @@ struct pipc_patience {
 };
 
 /* Starts a call's clock. 0 or PIPC_E_INVALID for a negative span. */
-int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
-                        const struct pipc_object *object);
+int pipc_patience_limit(struct pipc_patience *patience, int64_t span);
+static inline int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
+                                      const struct pipc_object *object)
+{
+    *patience = (struct pipc_patience){.deadline = PIPC_FOREVER,
+                                       .nowait = span == PIPC_NOWAIT,
+                                       .object = object,
+                                       .interrupts = interrupts,
+                                       .interrupts_seen = interrupts ? atomic_load(&interrupts->count) : 0};
+    return span == PIPC_NOWAIT || span == PIPC_FOREVER ? 0 : pipc_patience_limit(patience, span);
+}
 
 /* May this call sleep now? 0, PIPC_E_REMOVED, PIPC_E_INTERRUPTED (consumes the interrupt) or PIPC_E_TIMEOUT. */
 int pipc_patience_check(struct pipc_patience *patience);
@@ -52,16 +61,46 @@ struct pipc_word {
     _Atomic uint32_t sleepers;
 };
 
+#define PIPC_LINGER PIPC_US(50) /* longer than a processor takes to awake */
+
+/* Before a sleep: asks again and again, for `span` at most, whether `changed`; or not at all where that came to nothing
+ * lately. */
+bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span);
+
 #define PIPC_SLICE PIPC_MS(40) /* how late a lost wake-up can make a waiter */
 
+/* The same for what changes within less than a microsecond, as memory does: looks closely at first. */
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t span);
+
+/* Does nothing for a moment, `times` of some 20 ns, where there is another processor. */
+void pipc_pause(unsigned times);
+
 uint32_t pipc_word_announce(struct pipc_word *word);
+
+/* One wait of a call: what it announced last, and how far it came. Zeros are ready. */
+struct pipc_watch {
+    uint32_t value;
+    bool announced;
+    bool slept;
+};
+
+/* After a look that found nothing: announces, and lingers a little; if that is done sleeps, and announces again. 0:
+ * look again. Else as pipc_patience_check. */
+int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience);
 
 /* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.
  * 0: look again. Else as pipc_patience_check. */
 int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience);
 
+#define PIPC_WORD_MARKS 3u
+
 /* Wakes up to `count` waiters, if there are any. Async-signal-safe. */
-void pipc_word_bump(struct pipc_word *word, int count);
+void pipc_word_bump_marked(struct pipc_word *word, int count);
+static inline void pipc_word_bump(struct pipc_word *word, int count)
+{
+    if (atomic_load(&word->word) & PIPC_WORD_MARKS)
+        pipc_word_bump_marked(word, count);
+}
 
 /* Wakes everybody, whatever the marks say. Async-signal-safe. */
 void pipc_word_bump_all(struct pipc_word *word);

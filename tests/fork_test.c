@@ -98,9 +98,15 @@ static void forks_while_a_thread_makes_memory_hurt_nobody(void)
     fork_while_a_thread_makes(&kind_shm);
 }
 
+static void forks_while_a_thread_makes_channels_hurt_nobody(void)
+{
+    fork_while_a_thread_makes(&kind_channel);
+}
+
 static const struct test tests[] = {
     {"Q2 Q13", "forks_while_a_thread_makes_queues_hurt_nobody", forks_while_a_thread_makes_queues_hurt_nobody, 0},
     {"M1", "forks_while_a_thread_makes_memory_hurt_nobody", forks_while_a_thread_makes_memory_hurt_nobody, 0},
+    {"C1 C9", "forks_while_a_thread_makes_channels_hurt_nobody", forks_while_a_thread_makes_channels_hurt_nobody, 0},
 };
 
 TEST_MAIN("fork", tests)

@@ -59,7 +59,7 @@ static void bad_flags(const struct kind *kind)
 
 static void unknown_flags_are_refused(void)
 {
-    kind_both(bad_flags);
+    kind_all(bad_flags);
     CHECK_EQUAL(probe_count(test_prefix()), 0);
 }
 
@@ -77,7 +77,7 @@ static void bad_modes(const struct kind *kind)
 
 static void modes_beyond_0666_or_without_the_owners_rights_are_refused(void)
 {
-    kind_both(bad_modes);
+    kind_all(bad_modes);
     CHECK_EQUAL(probe_count(test_prefix()), 0);
 }
 
@@ -86,12 +86,15 @@ static void reserved_fields_must_be_0(void)
     const char *name = test_name("reserved");
     pipc_shm *shm;
     pipc_queue *queue;
+    pipc_channel *channel;
     for (unsigned i = 0; i < 4; i++) {
         pipc_shm_options memory = {.size = 1};
         pipc_queue_options traffic = {.max_size = 1};
-        memory.reserved[i] = traffic.reserved[i] = 1;
+        pipc_channel_options ring = {.size = PIPC_CHANNEL_SIZE_MIN};
+        memory.reserved[i] = traffic.reserved[i] = ring.reserved[i] = 1;
         CHECK_ERROR(pipc_shm_open(&shm, name, PIPC_CREATE, &memory), INVALID);
         CHECK_ERROR(pipc_queue_open(&queue, name, PIPC_CREATE, &traffic), INVALID);
+        CHECK_ERROR(pipc_channel_open(&channel, name, PIPC_CREATE, &ring), INVALID);
     }
     CHECK_ERROR(pipc_shm_open(&shm, name, PIPC_CREATE, &(pipc_shm_options){.size = 1, .reserved32 = 1}), INVALID);
     CHECK_EQUAL(probe_count(test_prefix()), 0);
@@ -206,7 +209,7 @@ static void wrong_magic(const struct kind *kind)
 
 static void an_object_without_the_magic_is_foreign(void)
 {
-    kind_both(wrong_magic);
+    kind_all(wrong_magic);
 }
 
 static void other_layout(const struct kind *kind)
@@ -221,7 +224,7 @@ static void other_layout(const struct kind *kind)
 
 static void an_object_of_another_layout_is_refused_as_such(void)
 {
-    kind_both(other_layout);
+    kind_all(other_layout);
 }
 
 static void impossible_size(const struct kind *kind)
@@ -237,7 +240,7 @@ static void impossible_size(const struct kind *kind)
 
 static void an_object_that_claims_more_than_there_is_is_damaged(void)
 {
-    kind_both(impossible_size);
+    kind_all(impossible_size);
 }
 
 static int open_in_child(void *argument)
@@ -289,7 +292,7 @@ static void odd_headers(const struct kind *kind)
 
 static void odd_states_kinds_and_names_are_no_way_in(void)
 {
-    kind_both(odd_headers);
+    kind_all(odd_headers);
 }
 
 /* ---- scribbles ---- */
@@ -312,7 +315,7 @@ static void scribble(const struct kind *kind)
         unsigned char value = rand() % 2 ? (unsigned char)rand() : values[rand() % 5];
         bytes[at] = value;
         if (survives(&object) > 23 || test_failures())
-            fprintf(stderr, "that was byte %zu = 0x%02x (%s)\n", at, value, kind == &kind_queue ? "queue" : "memory");
+            fprintf(stderr, "that was byte %zu = 0x%02x (%s)\n", at, value, pipc_kind_word(kind->number));
         memcpy(bytes, copy, object.bytes);
     }
     free(copy);
@@ -331,6 +334,11 @@ static void a_scribbled_queue_crashes_and_hangs_nobody(void)
 static void scribbled_memory_crashes_and_hangs_nobody(void)
 {
     scribble(&kind_shm);
+}
+
+static void a_scribbled_channel_crashes_and_hangs_nobody(void)
+{
+    scribble(&kind_channel);
 }
 
 /* ---- what was never ours ---- */
@@ -367,7 +375,7 @@ static void foreign_objects(const struct kind *kind)
 
 static void what_holds_our_name_but_is_not_ours_is_named_and_left_alone(void)
 {
-    kind_both(foreign_objects);
+    kind_all(foreign_objects);
 }
 
 /* The memory vanished behind our back: the name is free, old handles know nothing of it. */
@@ -390,7 +398,7 @@ static void vanished(const struct kind *kind)
 
 static void an_object_removed_behind_our_back_frees_its_name(void)
 {
-    kind_both(vanished);
+    kind_all(vanished);
 }
 
 static void a_queue_whose_kernel_queue_vanished_is_damaged_and_removable(void)
@@ -430,6 +438,7 @@ static const struct test tests[] = {
     {"M1 Q2", "odd_states_kinds_and_names_are_no_way_in", odd_states_kinds_and_names_are_no_way_in, 0},
     {"Q2", "a_scribbled_queue_crashes_and_hangs_nobody", a_scribbled_queue_crashes_and_hangs_nobody, 0},
     {"M1", "scribbled_memory_crashes_and_hangs_nobody", scribbled_memory_crashes_and_hangs_nobody, 0},
+    {"C11", "a_scribbled_channel_crashes_and_hangs_nobody", a_scribbled_channel_crashes_and_hangs_nobody, 0},
     {"M1 Q1", "what_holds_our_name_but_is_not_ours_is_named_and_left_alone",
      what_holds_our_name_but_is_not_ours_is_named_and_left_alone, 0},
     {"M1 Q10", "an_object_removed_behind_our_back_frees_its_name", an_object_removed_behind_our_back_frees_its_name, 0},

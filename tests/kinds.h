@@ -1,4 +1,4 @@
-/* Queues and memory looked at through one pair of eyes: what both promise about names, opening,
+/* Queues, memory and channels looked at through one pair of eyes: what all promise about names, opening,
  * rights and removal is tested by the same lines. */
 #ifndef PIPC_TESTS_KINDS_H
 #define PIPC_TESTS_KINDS_H
@@ -20,10 +20,10 @@ struct kind {
     int (*remove)(const char *name);
     int (*facts)(void *handle, struct kind_facts *facts);
     int (*write)(void *handle, uint32_t number); /* puts a number where a later read finds it */
-    int (*read)(void *handle, uint32_t *number); /* a queue: takes it */
+    int (*read)(void *handle, uint32_t *number); /* a queue, a channel: takes it */
 };
 
-enum { KIND_BYTES = 64 }; /* size of each memory object, largest message of each queue */
+enum { KIND_BYTES = 64 }; /* size of each memory object, largest message of each queue; channels have the least */
 
 static inline int kind_queue_open(void **handle, const char *name, uint32_t flags, uint32_t mode)
 {
@@ -101,16 +101,53 @@ static inline int kind_shm_read(void *handle, uint32_t *number)
     return pipc_shm_unmap(handle, address);
 }
 
+static inline int kind_channel_open(void **handle, const char *name, uint32_t flags, uint32_t mode)
+{
+    pipc_channel *channel;
+    pipc_channel_options options = {.size = PIPC_CHANNEL_SIZE_MIN, .mode = mode};
+    int error = pipc_channel_open(&channel, name, flags, &options);
+    *handle = channel;
+    return error;
+}
+
+static inline int kind_channel_close(void *handle)
+{
+    return pipc_channel_close(handle);
+}
+
+static inline int kind_channel_facts(void *handle, struct kind_facts *facts)
+{
+    pipc_channel_info info;
+    int error = pipc_channel_statistics(handle, &info);
+    if (!error)
+        *facts = (struct kind_facts){info.created, info.creator, info.owner, info.mode};
+    return error;
+}
+
+static inline int kind_channel_write(void *handle, uint32_t number)
+{
+    return pipc_channel_send(handle, &(pipc_record){.data = &number, .size = sizeof number}, PIPC_NOWAIT);
+}
+
+static inline int kind_channel_read(void *handle, uint32_t *number)
+{
+    return pipc_channel_receive(handle, &(pipc_record){.data = number, .size = sizeof *number}, PIPC_NOWAIT);
+}
+
 static const struct kind kind_queue = {PIPC_KIND_QUEUE,  kind_queue_open,  kind_queue_close, pipc_queue_remove,
                                        kind_queue_facts, kind_queue_write, kind_queue_read};
 static const struct kind kind_shm = {PIPC_KIND_SHM,  kind_shm_open,  kind_shm_close, pipc_shm_remove,
                                      kind_shm_facts, kind_shm_write, kind_shm_read};
+static const struct kind kind_channel = {PIPC_KIND_CHANNEL,   kind_channel_open,  kind_channel_close,
+                                         pipc_channel_remove, kind_channel_facts, kind_channel_write,
+                                         kind_channel_read};
 
-/* Runs a body for the queue, then for memory. */
-static inline void kind_both(void (*body)(const struct kind *kind))
+/* Runs a body for the queue, for memory, for the channel. */
+static inline void kind_all(void (*body)(const struct kind *kind))
 {
     body(&kind_queue);
     body(&kind_shm);
+    body(&kind_channel);
 }
 
 #endif

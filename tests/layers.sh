@@ -3,7 +3,7 @@
 # layers.sh --self-test [ROOT]  breaks copies of the tree and fails if a check does not notice
 #
 # The arrows: core -> include; a backend -> core/backend.h and include; tests -> core and include;
-# examples and the tool -> include. A backend is a folder backend_*, or the test double. Each complaint begins
+# examples, the tool and the benchmark -> include. A backend is a folder backend_*, or the test double. Each complaint begins
 # with file:line.
 set -eu
 LC_ALL=C
@@ -41,6 +41,7 @@ floor_of() # path: sets $floor to the folder whose rules hold for it
     tests/*) floor=tests ;;
     examples/*) floor=examples ;;
     tool/*) floor=tool ;;
+    bench/*) floor=bench ;;
     *) floor=elsewhere ;;
     esac
 }
@@ -82,7 +83,7 @@ may_include() # floor file-of-the-tree
     floor_of "$2"
     case $1:$floor in
     *:include) return 0 ;;
-    core:core | tests:core | tests:tests | examples:examples | tool:tool) return 0 ;;
+    core:core | tests:core | tests:tests | examples:examples | tool:tool | bench:bench) return 0 ;;
     backend_*:core | tests/double:core) [ "$2" = core/backend.h ] ;;
     backend_*:backend_* | tests/double:tests/double) [ "$1" = "$floor" ] ;;
     *) return 1 ;;
@@ -94,7 +95,7 @@ may_include_system() # floor file header
     case $1:$3 in
     include:stddef.h | include:stdint.h) return 0 ;;
     include:*) return 1 ;;
-    backend_*) return 0 ;;
+    backend_* | bench:*) return 0 ;;
     esac
     case $2 in
     tests/probe*) return 0 ;; # the one place of the suite that looks at the kernel's own figures
@@ -107,7 +108,7 @@ may_include_system() # floor file header
 check_arrows()
 {
     # shellcheck disable=SC2046 # no name in the tree has a space
-    includes $(c_files include core backend_* tests examples tool) | while read -r file line bracket target; do
+    includes $(c_files include core backend_* tests examples tool bench) | while read -r file line bracket target; do
         floor_of "$file"
         from=$floor
         resolve "$file" "$bracket" "$target"
@@ -131,7 +132,7 @@ check_conditionals() # differences live in files: no backend's name in a conditi
                 gsub(/(^|[^a-z0-9_])_posix_[a-z0-9_]*/, " ", condition)
                 if (index(condition, name))
                     print FILENAME ":" FNR ": a condition on the backend " name
-            }' $(c_files include core backend_* tests examples tool)
+            }' $(c_files include core backend_* tests examples tool bench)
     done
 }
 
@@ -251,7 +252,7 @@ fresh()
 {
     rm -rf -- "$copy"
     mkdir -- "$copy"
-    for part in include core backend_* tests examples tool; do
+    for part in include core backend_* tests examples tool bench; do
         [ ! -d "$part" ] || cp -R -- "$part" "$copy/"
     done
 }
@@ -288,6 +289,8 @@ break_arrows()
     expect "an example includes a kernel header" '^examples/new.c:1: examples must not include <sys/msg.h>'
     fresh; on_top tool/pipc.c '#include "core/backend.h"'
     expect "the tool includes core" '^tool/pipc.c:1: tool must not include core/backend.h'
+    fresh; on_top bench/systems/queue.c '#include "core/backend.h"'
+    expect "the benchmark includes core" '^bench/systems/queue.c:1: bench must not include core/backend.h'
     fresh; on_top tool/pipc.c '#include <sys/shm.h>'
     expect "the tool includes a kernel header" '^tool/pipc.c:1: tool must not include <sys/shm.h>'
     fresh; on_top core/backend.h '#include "nowhere.h"'

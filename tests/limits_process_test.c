@@ -174,6 +174,7 @@ static void every_opening_names_the_lack_of_descriptors(void)
 {
     CHECK_EQUAL(test_wait(test_fork(with_few_files, (void *)&kind_queue), PIPC_SECONDS(40)), 0);
     CHECK_EQUAL(test_wait(test_fork(with_few_files, (void *)&kind_shm), PIPC_SECONDS(40)), 0);
+    CHECK_EQUAL(test_wait(test_fork(with_few_files, (void *)&kind_channel), PIPC_SECONDS(40)), 0);
 }
 
 /* ---- 64 KiB of memory file system ---- */

@@ -26,6 +26,7 @@ static const struct limit limits[] = {
     {"sysv", "/proc/sys/kernel/msgmni", 2, "msgmni", &kind_queue, 0},
     {"sysv", "/proc/sys/kernel/shmmni", 2, "shmmni", &kind_shm, 64},
     {"sysv", "/proc/sys/kernel/shmmni", 2, "shmmni", &kind_queue, 0},
+    {"sysv", "/proc/sys/kernel/shmmni", 2, "shmmni", &kind_channel, 0},
     {"sysv", "/proc/sys/kernel/shmmax", 65536, "shmmax", &kind_shm, 1 << 20},
     {"sysv", "/proc/sys/kernel/shmall", 64, "shmall", &kind_shm, 100000},
     {"posix", "/proc/sys/fs/mqueue/queues_max", 2, "queues_max", &kind_queue, 0},
@@ -50,8 +51,8 @@ static void drop_privilege_over_limits(void)
 
 static int open_one(const struct limit *limit, void **handle, const char *name)
 {
-    if (limit->kind == &kind_queue)
-        return kind_queue_open(handle, name, PIPC_CREATE, 0);
+    if (limit->kind != &kind_shm)
+        return limit->kind->open(handle, name, PIPC_CREATE, 0);
     pipc_shm *shm;
     int error = pipc_shm_open(&shm, name, PIPC_CREATE, &(pipc_shm_options){.size = limit->size});
     *handle = shm;
@@ -114,8 +115,7 @@ static void every_limit_of_the_kernel_is_answered_by_its_name(void)
             continue;
         met++;
         if (!CHECK_EQUAL(test_in_private_ipc(0, meet_limit, (void *)&limits[i]), 0))
-            fprintf(stderr, "that was %s for %s\n", limits[i].path,
-                    limits[i].kind == &kind_queue ? "queues" : "memory");
+            fprintf(stderr, "that was %s for %s\n", limits[i].path, pipc_kind_word(limits[i].kind->number));
     }
     CHECK(met > 0);
 }
@@ -299,6 +299,7 @@ static void too_few_descriptors_are_named(void)
 {
     CHECK_EQUAL(test_wait(test_fork(without_descriptors, (void *)&kind_queue), PIPC_SECONDS(20)), 0);
     CHECK_EQUAL(test_wait(test_fork(without_descriptors, (void *)&kind_shm), PIPC_SECONDS(20)), 0);
+    CHECK_EQUAL(test_wait(test_fork(without_descriptors, (void *)&kind_channel), PIPC_SECONDS(20)), 0);
 }
 
 static long address_space_kib(void)

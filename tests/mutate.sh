@@ -59,7 +59,7 @@ fetch() # backend: a fresh copy of the tree, without what nobody builds from; an
 {
     rm -rf -- "${work:?}/$1/tree" "${work:?}/$1/build"
     mkdir -p -- "$work/$1/tree"
-    (cd -- "$root" && for part in CMakeLists.txt cmake core backend_sysv backend_posix include tests doxygen; do
+    (cd -- "$root" && for part in CMakeLists.txt cmake core backend_sysv backend_posix include tests bench doxygen; do
         cp -Rp -- "$part" "$work/$1/tree/"
     done)
 }

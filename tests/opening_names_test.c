@@ -80,7 +80,7 @@ static void one_byte(const struct kind *kind)
 
 static void a_name_may_be_one_byte_long(void)
 {
-    kind_both(one_byte);
+    kind_all(one_byte);
 }
 
 static void two_hundred_bytes(const struct kind *kind)
@@ -98,7 +98,7 @@ static void two_hundred_bytes(const struct kind *kind)
 
 static void a_name_may_be_200_bytes_long_and_counts_whole(void)
 {
-    kind_both(two_hundred_bytes);
+    kind_all(two_hundred_bytes);
 }
 
 static void too_long(const struct kind *kind)
@@ -111,7 +111,7 @@ static void too_long(const struct kind *kind)
 
 static void a_longer_name_is_refused(void)
 {
-    kind_both(too_long);
+    kind_all(too_long);
 }
 
 static void utf8(const struct kind *kind)
@@ -122,7 +122,7 @@ static void utf8(const struct kind *kind)
 
 static void a_name_may_be_utf8(void)
 {
-    kind_both(utf8);
+    kind_all(utf8);
 }
 
 static bool legal(unsigned byte)
@@ -145,7 +145,7 @@ static void each_byte(const struct kind *kind)
 
 static void every_byte_but_slash_and_controls_is_allowed(void)
 {
-    kind_both(each_byte);
+    kind_all(each_byte);
 }
 
 static void odd(const struct kind *kind)
@@ -170,7 +170,7 @@ static void odd(const struct kind *kind)
 
 static void dots_alone_and_slashes_are_refused_and_odd_names_are_fine(void)
 {
-    kind_both(odd);
+    kind_all(odd);
 }
 
 /* ---- that names never meet ---- */
@@ -246,15 +246,18 @@ static void hash_alike(const struct kind *kind)
 
 static void names_that_hash_alike_never_meet(void)
 {
-    kind_both(hash_alike);
+    kind_all(hash_alike);
 }
 
-static void a_queue_and_memory_of_one_name_are_two_things(void)
+static void things_of_each_kind_may_have_one_name(void)
 {
     const char *name = test_name("both");
     make(&kind_queue, name, 1);
     expect_absent(&kind_shm, name);
+    expect_absent(&kind_channel, name);
     make(&kind_shm, name, 2);
+    expect_absent(&kind_channel, name);
+    make(&kind_channel, name, 4);
     expect_number(&kind_queue, name, 1);
     expect_number(&kind_shm, name, 2);
     CHECK_OK(pipc_queue_remove(name));
@@ -265,6 +268,8 @@ static void a_queue_and_memory_of_one_name_are_two_things(void)
     expect_absent(&kind_shm, name);
     expect_number(&kind_queue, name, 3);
     CHECK_OK(pipc_queue_remove(name));
+    expect_number(&kind_channel, name, 4);
+    CHECK_OK(pipc_channel_remove(name));
 }
 
 static void prefixes(const struct kind *kind)
@@ -278,7 +283,7 @@ static void prefixes(const struct kind *kind)
 
 static void a_name_is_neither_its_prefix_nor_its_other_case(void)
 {
-    kind_both(prefixes);
+    kind_all(prefixes);
 }
 
 static void used_again(const struct kind *kind)
@@ -297,7 +302,7 @@ static void used_again(const struct kind *kind)
 
 static void a_name_can_be_used_again_and_starts_empty(void)
 {
-    kind_both(used_again);
+    kind_all(used_again);
 }
 
 static const struct test tests[] = {
@@ -309,7 +314,7 @@ static const struct test tests[] = {
     {"Q1 M1", "dots_alone_and_slashes_are_refused_and_odd_names_are_fine",
      dots_alone_and_slashes_are_refused_and_odd_names_are_fine, 0},
     {"Q1 M1", "names_that_hash_alike_never_meet", names_that_hash_alike_never_meet, 0},
-    {"Q1 M1", "a_queue_and_memory_of_one_name_are_two_things", a_queue_and_memory_of_one_name_are_two_things, 0},
+    {"Q1 M1", "things_of_each_kind_may_have_one_name", things_of_each_kind_may_have_one_name, 0},
     {"Q1 M1", "a_name_is_neither_its_prefix_nor_its_other_case", a_name_is_neither_its_prefix_nor_its_other_case, 0},
     {"Q1 Q10 M1", "a_name_can_be_used_again_and_starts_empty", a_name_can_be_used_again_and_starts_empty, 0},
 };

@@ -49,7 +49,7 @@ static void open_existing(const struct kind *kind)
 
 static void opening_finds_what_exists_and_only_that(void)
 {
-    kind_both(open_existing);
+    kind_all(open_existing);
 }
 
 static void exclusive(const struct kind *kind)
@@ -67,7 +67,7 @@ static void exclusive(const struct kind *kind)
 
 static void exclusive_creation_refuses_an_existing_object(void)
 {
-    kind_both(exclusive);
+    kind_all(exclusive);
 }
 
 static void open_or_create(const struct kind *kind)
@@ -86,7 +86,7 @@ static void open_or_create(const struct kind *kind)
 
 static void open_or_create_makes_it_once_and_then_opens_it(void)
 {
-    kind_both(open_or_create);
+    kind_all(open_or_create);
 }
 
 static void closing(const struct kind *kind)
@@ -105,7 +105,7 @@ static void closing(const struct kind *kind)
 
 static void closing_never_removes(void)
 {
-    kind_both(closing);
+    kind_all(closing);
 }
 
 static void removed(const struct kind *kind)
@@ -130,7 +130,7 @@ static void removed(const struct kind *kind)
 
 static void an_old_handle_answers_removed_even_when_the_name_lives_again(void)
 {
-    kind_both(removed);
+    kind_all(removed);
 }
 
 /* ---- facts about the maker ---- */
@@ -161,7 +161,7 @@ static void maker(const struct kind *kind)
 
 static void statistics_tell_who_made_it_when_and_with_which_mode(void)
 {
-    kind_both(maker);
+    kind_all(maker);
 }
 
 static void queue_defaults_are_the_same_everywhere(void)

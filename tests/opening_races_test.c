@@ -47,6 +47,18 @@ static void note(int error, int otherwise, _Atomic uint32_t *count, int64_t bega
         CHECK_EQUAL(error, otherwise);
 }
 
+/* Opens or creates, however often a second is too short for the one who builds. */
+static int open_patiently(struct race *race, void **handle, uint32_t flags)
+{
+    int error;
+    do {
+        int64_t began = test_now();
+        error = race->kind->open(handle, race->name, flags, 0);
+        CHECK(error != PIPC_E_BUSY || test_now() - began >= PIPC_MS(950));
+    } while (error == PIPC_E_BUSY);
+    return error;
+}
+
 static void *create_exclusively(struct race *race)
 {
     void *handle;
@@ -79,7 +91,7 @@ static void one_of_each(const struct kind *kind)
 
 static void of_eight_creators_one_creates_and_of_eight_removers_one_removes(void)
 {
-    kind_both(one_of_each);
+    kind_all(one_of_each);
 }
 
 /* ---- everybody opens or creates: all meet in one object ---- */
@@ -91,7 +103,7 @@ static int meet(void *argument)
         struct kind_facts facts;
         void *handle;
         REQUIRE(test_barrier_wait(&race->barrier));
-        REQUIRE_OK(race->kind->open(&handle, race->name, PIPC_CREATE, 0));
+        REQUIRE_OK(open_patiently(race, &handle, PIPC_CREATE));
         REQUIRE_OK(race->kind->facts(handle, &facts));
         int32_t nobody = 0;
         if (!atomic_compare_exchange_strong(&race->creator, &nobody, facts.creator))
@@ -114,7 +126,7 @@ static void meeting(const struct kind *kind)
 
 static void racing_open_or_create_meets_in_one_object(void)
 {
-    kind_both(meeting);
+    kind_all(meeting);
 }
 
 /* ---- no rounds: creators, removers and openers all the time ---- */
@@ -161,7 +173,7 @@ static void balance(const struct kind *kind)
 
 static void creations_and_removals_balance_whatever_races(void)
 {
-    kind_both(balance);
+    kind_all(balance);
 }
 
 /* ---- half-made objects are never seen: whoever opens finds the whole of it ---- */
@@ -186,7 +198,7 @@ static int look_at_whatever_is_there(void *argument)
     while (atomic_load(&race->created) < 2000) {
         void *handle;
         struct kind_facts facts;
-        int error = race->kind->open(&handle, race->name, 0, 0);
+        int error = open_patiently(race, &handle, 0);
         REQUIRE(error == 0 || error == PIPC_E_NOT_FOUND);
         if (error)
             continue;
@@ -211,7 +223,7 @@ static void watch_makers(const struct kind *kind)
 
 static void half_made_objects_are_never_visible(void)
 {
-    kind_both(watch_makers);
+    kind_all(watch_makers);
 }
 
 static const struct test tests[] = {

@@ -20,7 +20,7 @@ static void make(const struct kind *kind, const char *name, uint32_t mode)
 
 /* ---- the final mode ---- */
 
-/* A class that has either right may write the control pages of a queue. */
+/* A class that has either right may write the control pages of a queue, and all of a channel. */
 static uint32_t kernel_mode(const struct kind *kind, uint32_t mode)
 {
     if (kind->number == PIPC_KIND_SHM)
@@ -69,7 +69,7 @@ static void modes(const struct kind *kind)
 
 static void the_mode_asked_for_is_final_whatever_the_umask(void)
 {
-    kind_both(modes);
+    kind_all(modes);
 }
 
 static void umask_stays(const struct kind *kind)
@@ -82,7 +82,7 @@ static void umask_stays(const struct kind *kind)
 
 static void the_process_keeps_its_umask(void)
 {
-    kind_both(umask_stays);
+    kind_all(umask_stays);
 }
 
 /* ---- what a stranger may ---- */
@@ -159,8 +159,9 @@ static void strangers(const struct kind *kind)
 static void a_stranger_may_what_the_mode_says_and_never_remove(void)
 {
     needs_root();
-    kind_both(strangers);
+    kind_all(strangers);
     a_stranger_may(&kind_queue, 0622, PIPC_E_ACCESS, PIPC_OK, PIPC_E_ACCESS);
+    a_stranger_may(&kind_channel, 0622, PIPC_E_ACCESS, PIPC_OK, PIPC_E_ACCESS);
 }
 
 /* A member of the owner's group: root's own group, another user. */
@@ -192,7 +193,7 @@ static void members(const struct kind *kind)
 static void the_group_may_what_its_bits_say(void)
 {
     needs_root();
-    kind_both(members);
+    kind_all(members);
 }
 
 /* ---- one direction only ---- */
@@ -325,7 +326,7 @@ static void privileged(const struct kind *kind)
 static void a_privileged_process_may_open_and_remove_anything(void)
 {
     needs_root();
-    kind_both(privileged);
+    kind_all(privileged);
 }
 
 static const struct test tests[] = {

@@ -124,7 +124,7 @@ static void open_to_all(const struct kind *kind)
 static void a_squatters_object_is_never_taken_for_a_new_one_and_tells_its_owner(void)
 {
     needs_root();
-    kind_both(open_to_all);
+    kind_all(open_to_all);
 }
 
 static void closed_to_all(const struct kind *kind)
@@ -140,7 +140,7 @@ static void closed_to_all(const struct kind *kind)
 static void a_squatters_closed_object_is_an_error_and_root_may_clear_it(void)
 {
     needs_root();
-    kind_both(closed_to_all);
+    kind_all(closed_to_all);
 }
 
 /* ---- What is no object ---- */
@@ -172,7 +172,7 @@ static void foreign_things(const struct kind *kind)
 static void what_another_user_left_there_is_an_error_and_stays(void)
 {
     needs_root();
-    kind_both(foreign_things);
+    kind_all(foreign_things);
 }
 
 /* Who may look at it is told what it is, and does not clear it away either. */
@@ -190,7 +190,7 @@ static void foreign_to_root(const struct kind *kind)
 static void not_even_root_takes_a_foreign_thing_for_an_object(void)
 {
     needs_root();
-    kind_both(foreign_to_root);
+    kind_all(foreign_to_root);
 }
 
 /* ---- Links, fifos, directories ---- */
@@ -248,7 +248,7 @@ static void traps(const struct kind *kind)
 
 static void links_fifos_and_directories_are_foreign_and_never_followed(void)
 {
-    kind_both(traps);
+    kind_all(traps);
 }
 
 /* ---- Other people's queues ---- */
@@ -349,7 +349,7 @@ static void classes(const struct kind *kind)
 static void owner_group_and_others_have_what_the_mode_says_and_only_the_owner_removes(void)
 {
     needs_root();
-    kind_both(classes);
+    kind_all(classes);
 }
 
 static const struct test tests[] = {

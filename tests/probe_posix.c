@@ -1,4 +1,5 @@
-/* See probe.h. Memory: /pipc.queue.NAME, /pipc.shm.NAME. Kernel queue: /pipc.NAME.LABEL in 16 digits. */
+/* See probe.h. Memory: /pipc.queue.NAME, /pipc.shm.NAME, /pipc.channel.NAME. Kernel queue: /pipc.NAME.LABEL in 16
+ * digits. */
 #define _GNU_SOURCE
 #include "probe.h"
 
@@ -25,7 +26,7 @@ enum { LONGEST_PATH = 300 };
 
 static void path_of(char *path, uint32_t kind, const char *name)
 {
-    snprintf(path, LONGEST_PATH, "/pipc.%s.%s", kind == PIPC_KIND_QUEUE ? "queue" : "shm", name);
+    snprintf(path, LONGEST_PATH, "/pipc.%s.%s", pipc_kind_word(kind), name);
 }
 
 /* ---- The memory object under a name ---- */
@@ -360,7 +361,7 @@ static unsigned sweep_all(const char *prefix, void (*tell)(const char *name))
 {
     char beginning[LONGEST_PATH];
     unsigned found = 0;
-    for (uint32_t kind = PIPC_KIND_QUEUE; kind <= PIPC_KIND_SHM; kind++) {
+    for (uint32_t kind = PIPC_KIND_QUEUE; pipc_kind_word(kind); kind++) {
         path_of(beginning, kind, prefix);
         found += sweep("/dev/shm", beginning + 1, unlink_with_queue, tell);
     }

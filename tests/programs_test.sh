@@ -19,13 +19,24 @@ program() # name words...: one program, with a limit
     timeout -k 2 20 "$programs/$name" "$@"
 }
 
-stop_soon() # name words...: starts a program that waits, stops it after a moment, answers its status
+at_rest() # process: waits until it catches SIGTERM and sleeps, at three looks in a row; at most half a minute
+{
+    looks=0 tries=0
+    while [ $looks -lt 3 ] && [ $tries -lt 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1)) looks=$((looks + 1))
+        grep -q '^State:[[:space:]]*S' "/proc/$1/status" &&
+            grep -q '^SigCgt:.*[4-7c-f][0-9a-f][0-9a-f][0-9a-f]$' "/proc/$1/status" || looks=0
+    done
+}
+
+stop_soon() # name words...: starts a program that waits, stops it when it does, answers its status
 {
     name=$1
     shift
     "$programs/$name" "$@" >out 2>err &
     waiting=$!
-    sleep 0.5
+    at_rest "$waiting"
     kill -TERM "$waiting"
     wait "$waiting"
 }
@@ -123,7 +134,11 @@ chat_stopped()
     parent=$!
     exec 3>./input
     echo hello >&3
-    sleep 0.3
+    tries=0
+    while ! grep -q hello out && [ $((tries += 1)) -lt 300 ]; do
+        sleep 0.1
+    done
+    at_rest "$parent"
     kill -TERM "$parent"
     wait "$parent"
     status=$?
@@ -216,6 +231,16 @@ others()
     status=$?
     echo '2 of 2 readers saw reading 5' >expected
     check examples board_shows_the_last_reading 0 $status expected out nothing err
+
+    program frames >out 2>err
+    status=$?
+    echo '200 of 200 frames, all in place' >expected
+    check examples frames_are_filled_and_seen_in_place 0 $status expected out nothing err
+
+    program ticker >out 2>err
+    status=$?
+    echo '3 of 3 subscribers saw all prices, or know how many they missed' >expected
+    check examples ticker_reaches_every_subscriber 0 $status expected out nothing err
 
     program chat --nonsense >out 2>err
     check examples chat_refuses_unknown_words 2 $? nothing out

@@ -155,12 +155,17 @@ static int send_until_full(void *argument)
     struct crowd *crowd = argument;
     int error;
     test_barrier_wait(&crowd->barrier);
-    while ((error = queue_send(crowd->queue, 1, 0, 7, crowd->size, PIPC_NOWAIT)) == 0)
-        atomic_fetch_add(&crowd->sent, 1);
+    do {
+        int64_t began = test_now();
+        error = queue_send(crowd->queue, 1, 0, 7, crowd->size, PIPC_NOWAIT);
+        atomic_fetch_add(&crowd->sent, error == 0);
+        if (error == PIPC_E_BUSY) /* the lock's holder did not get its turn for so long: a busy machine */
+            CHECK(test_now() - began >= PIPC_MS(25));
+    } while (error == 0 || error == PIPC_E_BUSY);
     return error;
 }
 
-/* Racing for the last places: exactly PLACES sends succeed, and the others learn "full", not "busy". */
+/* Racing for the last places: exactly PLACES sends succeed, and the others learn "full", not "busy" at once. */
 static void racing_senders_fill_the_queue_exactly(void)
 {
     struct crowd *crowd = test_shared(sizeof *crowd);

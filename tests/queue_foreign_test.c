@@ -166,6 +166,61 @@ static void kernel_queue_removed_behind_our_back_is_damage_and_no_hang(void)
     queue_end(queue_make("q", 3, 64), "q");
 }
 
+struct flood {
+    pipc_queue *queue;
+    _Atomic uint32_t stop, calls;
+    _Atomic int64_t worst;
+};
+
+/* As fast as the kernel takes them. */
+static int pour(void *argument)
+{
+    struct flood *flood = argument;
+    _Alignas(8) char text[PIPC_BE_PREFIX + 1] = "";
+    while (!atomic_load(&flood->stop))
+        pipc_be_queue_put(flood->queue->kernel, text + PIPC_BE_PREFIX, 1, 0);
+    return 0;
+}
+
+static int call_and_measure(void *argument)
+{
+    struct flood *flood = argument;
+    while (!atomic_load(&flood->stop)) {
+        struct queue_got got;
+        uint32_t number = atomic_fetch_add(&flood->calls, 1);
+        int64_t began = test_now();
+        int error = queue_receive(flood->queue, pipc_exactly(2), &got, number % 2 ? PIPC_MS(2) : PIPC_NOWAIT);
+        int64_t took = test_now() - began;
+        CHECK(error == PIPC_E_EMPTY || error == PIPC_E_BUSY || error == PIPC_E_TIMEOUT);
+        if (took > atomic_load(&flood->worst))
+            atomic_store(&flood->worst, took);
+    }
+    return 0;
+}
+
+/* So many places would allow a look of many seconds. Two pour, two look, one sends and receives its own. */
+static void flood_of_a_large_queue_holds_nobody_up(void)
+{
+    struct flood *flood = test_shared(sizeof *flood);
+    struct queue_got got;
+    pid_t children[4];
+    flood->queue = queue_make("q", 1000000, 8);
+    REQUIRE_OK(queue_send(flood->queue, 3, 0, 9, 8, PIPC_NOWAIT));
+    for (unsigned i = 0; i < 4; i++)
+        children[i] = test_fork(i < 2 ? pour : call_and_measure, flood);
+    int64_t end = test_now() + PIPC_SECONDS(3);
+    while (test_now() < end)
+        test_sleep(PIPC_MS(10));
+    atomic_store(&flood->stop, 1);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQUAL(test_wait(children[i], PIPC_SECONDS(20)), 0);
+    CHECK(atomic_load(&flood->calls) > 2);
+    CHECK(atomic_load(&flood->worst) < PIPC_SECONDS(2));
+    if (CHECK_OK(queue_receive(flood->queue, pipc_any(), &got, PIPC_SECONDS(20))))
+        CHECK_EQUAL(got.number, 9);
+    queue_end(flood->queue, "q");
+}
+
 /* ---- The shared pages ---- */
 
 static int use_every_call(void *argument)
@@ -230,6 +285,7 @@ static const struct test tests[] = {
     {"Q1 G6", "header_cannot_lead_to_another_queue", header_cannot_lead_to_another_queue, 0},
     {"G6", "forged_messages_are_dropped", forged_messages_are_dropped, 0},
     {"G6", "kernel_queue_full_of_foreign_messages_stops_nobody", kernel_queue_full_of_foreign_messages_stops_nobody, 0},
+    {"Q7 G6", "flood_of_a_large_queue_holds_nobody_up", flood_of_a_large_queue_holds_nobody_up, 0},
     {"G6", "kernel_queue_removed_behind_our_back_is_damage_and_no_hang",
      kernel_queue_removed_behind_our_back_is_damage_and_no_hang, 0},
     {"G6", "scribbling_crashes_and_hangs_nobody", scribbling_crashes_and_hangs_nobody, 0},

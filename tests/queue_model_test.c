@@ -6,21 +6,6 @@
 
 enum { TYPES = 6 };
 
-static pipc_selection random_selection(uint64_t *random)
-{
-    uint32_t type = 1 + test_random(random, TYPES);
-    switch (test_random(random, 4)) {
-    case 0:
-        return pipc_exactly(type);
-    case 1:
-        return pipc_except(type);
-    case 2:
-        return pipc_up_to(type);
-    default:
-        return pipc_any();
-    }
-}
-
 static uint64_t random_size(uint64_t *random)
 {
     uint32_t dice = test_random(random, 10);
@@ -51,7 +36,7 @@ static void check_got(const struct queue_got *got, const struct model_entry *ent
 
 static void step_take(pipc_queue *queue, struct model *model, uint64_t *random, bool peek)
 {
-    pipc_selection selection = random_selection(random);
+    pipc_selection selection = queue_any_selection(random, TYPES);
     struct model_entry *entry = model_choose(model, selection);
     struct queue_got got;
     int error = (peek ? queue_peek : queue_receive)(queue, selection, &got, PIPC_NOWAIT);
@@ -67,7 +52,7 @@ static void step_take(pipc_queue *queue, struct model *model, uint64_t *random, 
 
 static void step_too_small(pipc_queue *queue, struct model *model, uint64_t *random)
 {
-    pipc_selection selection = random_selection(random);
+    pipc_selection selection = queue_any_selection(random, TYPES);
     struct model_entry *entry = model_choose(model, selection);
     char byte;
     pipc_message message = {.data = &byte, .size = 1};

@@ -150,7 +150,8 @@ static volatile sig_atomic_t handlers_answer;
 static void call_from_handler(int signal)
 {
     (void)signal;
-    handlers_answer = send_flagged(handlers_queue, 0, PIPC_NOWAIT);
+    if (handlers_answer < 0)
+        handlers_answer = send_flagged(handlers_queue, 0, PIPC_NOWAIT);
 }
 
 struct sleeper {
@@ -195,7 +196,12 @@ static void call_from_a_handler_that_interrupted_a_call_answers_busy(void)
     handlers_answer = -1;
     handle(SIGUSR1, 0, call_from_handler);
     start_sleeper(&sleeper, handlers_queue, 0);
-    pthread_kill(sleeper.thread, SIGUSR1);
+    while (queue_info(handlers_queue).waiters == 0)
+        test_sleep(PIPC_MS(1));
+    while (!atomic_load(&sleeper.ended)) { /* one that comes between two slices of the sleep does not end it */
+        pthread_kill(sleeper.thread, SIGUSR1);
+        test_sleep(PIPC_MS(3));
+    }
     CHECK_ERROR(end_sleeper(&sleeper), INTERRUPTED);
     CHECK_ERROR(handlers_answer, BUSY);
     CHECK_EQUAL(queue_info(handlers_queue).messages, 0);

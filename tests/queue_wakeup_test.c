@@ -285,7 +285,7 @@ static int claim_and_die(void *queue)
 {
     struct pipc_patience patience;
     struct pipc_claimed claimed;
-    uint64_t pulls = 0;
+    struct pipc_pulls pulls = {0};
     pipc_patience_begin(&patience, PIPC_FOREVER, NULL, NULL);
     REQUIRE_OK(pipc_queue_lock(queue, &patience)); /* the second finds the first one dead */
     REQUIRE_EQUAL(pipc_claim_next(queue, &claimed, &pulls), 0);

@@ -3,6 +3,7 @@
 
 #include "harvest.h"
 #include "probe.h"
+#include "support_channel.h"
 #include "support_queue.h"
 
 static void ignore(const char *name)
@@ -27,15 +28,18 @@ static int reap_removed(void *argument)
     pipc_shm *memory = memory_make("live", 64);
     pipc_queue_close(queue_make("q", 3, 8));
     pipc_shm_close(memory_make("m", 100));
+    pipc_channel_close(channel_make("c", 0, 0, 0));
     REQUIRE_OK(queue_send(live, 1, 0, 42, 8, PIPC_NOWAIT));
     set_dead(PIPC_KIND_QUEUE, "q");
     set_dead(PIPC_KIND_SHM, "m");
+    set_dead(PIPC_KIND_CHANNEL, "c");
     const struct harvest *harvest = gather(pipc_each);
-    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_GARBAGE], 2);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_GARBAGE], 3);
+    CHECK_EQUAL(find(harvest, PIPC_KIND_CHANNEL, "c")->verdict, PIPC_VERDICT_GARBAGE);
     CHECK_EQUAL(find(harvest, PIPC_KIND_QUEUE, "q")->state, PIPC_FOUND_REMOVED);
     CHECK_EQUAL(find(harvest, PIPC_KIND_SHM, "m")->verdict, PIPC_VERDICT_GARBAGE);
     harvest = gather(reap_all);
-    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_REAPED], 2);
+    CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_REAPED], 3);
     CHECK_EQUAL(harvest->verdicts[PIPC_VERDICT_KEEP], 2);
     CHECK_OK(pipc_reap(NULL, NULL));
     CHECK_EQUAL(gather(pipc_each)->count, 2);
@@ -58,7 +62,13 @@ static int reap_unused(void *argument)
     REQUIRE_OK(queue_send(queue, 1, 0, 42, 8, PIPC_NOWAIT));
     pipc_queue_close(queue);
     pipc_shm_close(memory_make("m", 64));
-    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_KEEP], 2);
+    pipc_channel *channel = channel_make("c", 0, 0, 0);
+    REQUIRE_OK(channel_send(channel, 43, 8, PIPC_NOWAIT));
+    pipc_channel_close(channel);
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_KEEP], 3);
+    channel = channel_join("c", 0);
+    CHECK(channel_expect(channel, 43));
+    channel_end(channel, "c");
     queue = queue_join("q", 0);
     CHECK(queue_expect(queue, pipc_any(), 42));
     queue_end(queue, "q");

@@ -283,7 +283,7 @@ static unsigned watchdog_seconds(void)
     const char *torture = getenv("PIPC_TORTURE");
     if (torture && *torture)
         return 24 * 3600;
-    return runner.current->seconds ? runner.current->seconds : 60;
+    return (runner.current->seconds ? runner.current->seconds : 60) * test_patience();
 }
 
 static void run_current(void)

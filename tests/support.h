@@ -12,6 +12,7 @@
  * Environment: PIPC_NO_SKIP=1         a skip counts as a failure (else it must stand in skips.txt)
  *              PIPC_TEST_PRIVATE=1    run in a private IPC namespace and demand that each test leaves
  *                                     nothing at all there (needs root or user namespaces)
+ *              PIPC_TEST_PATIENCE=N   watchdogs, and waits for children, take N times as long: a busy or slow machine
  *              PIPC_TORTURE=...       the long form of the rigs (torture/rig.h); the watchdog waits a day
  */
 #ifndef PIPC_TESTS_SUPPORT_H

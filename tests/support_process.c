@@ -69,12 +69,26 @@ void test_sleep(int64_t nanoseconds)
         ;
 }
 
+unsigned test_patience(void)
+{
+    const char *patience = getenv("PIPC_TEST_PATIENCE");
+    long times = patience ? strtol(patience, NULL, 10) : 1;
+    return times >= 1 && times <= 100 ? (unsigned)times : 1;
+}
+
+/* So long from now, or as much longer as this machine needs. */
+static int64_t patient_deadline(int64_t timeout)
+{
+    int64_t now = test_now(), times = test_patience();
+    return timeout > (INT64_MAX - now) / times ? INT64_MAX : now + timeout * times;
+}
+
 /* ---- Processes ---- */
 
 int test_wait(pid_t child, int64_t timeout)
 {
     int status, answer = 0;
-    int64_t now = test_now(), deadline = timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
+    int64_t deadline = patient_deadline(timeout);
     while ((answer = waitpid(child, &status, WNOHANG)) == 0 && test_now() < deadline)
         test_sleep(200000);
     if (answer == child)
@@ -107,7 +121,7 @@ bool test_sleeps(pid_t thread)
 
 bool test_await_sleep(pid_t thread)
 {
-    int64_t deadline = test_now() + PIPC_SECONDS(30);
+    int64_t deadline = patient_deadline(PIPC_SECONDS(30));
     while (!test_sleeps(thread)) {
         if (test_now() > deadline)
             return CHECK(!"a thread never went to sleep");
@@ -246,7 +260,7 @@ void test_barrier_init(struct test_barrier *barrier, uint32_t parties)
 /* Yields at first, so that the parties start within microseconds of each other. */
 static bool await_change(_Atomic uint32_t *word, uint32_t old)
 {
-    int64_t deadline = test_now() + PIPC_SECONDS(30);
+    int64_t deadline = patient_deadline(PIPC_SECONDS(30));
     for (unsigned looks = 0; atomic_load(word) == old; looks++) {
         if (looks < 2000)
             sched_yield();
@@ -271,7 +285,7 @@ bool test_barrier_wait(struct test_barrier *barrier)
 
 bool test_await(_Atomic uint32_t *word, uint32_t least)
 {
-    int64_t deadline = test_now() + PIPC_SECONDS(30);
+    int64_t deadline = patient_deadline(PIPC_SECONDS(30));
     while (atomic_load(word) < least) {
         if (test_now() > deadline)
             return CHECK(!"a count was not reached");

@@ -118,3 +118,18 @@ uint32_t test_random(uint64_t *state, uint32_t below)
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)((*state >> 33) % below);
 }
+
+pipc_selection queue_any_selection(uint64_t *random, uint32_t types)
+{
+    uint32_t type = 1 + test_random(random, types);
+    switch (test_random(random, 6)) {
+    case 0:
+        return pipc_exactly(type);
+    case 1:
+        return pipc_except(type);
+    case 2:
+        return pipc_up_to(type);
+    default:
+        return pipc_any();
+    }
+}

@@ -44,4 +44,7 @@ void queue_check_room(pipc_queue *queue, uint32_t messages, uint64_t size);
 /* A small random number generator, the same on every machine. */
 uint32_t test_random(uint64_t *state, uint32_t below);
 
+/* Any of the rules, "any" as often as the others together, with one of the types 1 to `types`. */
+pipc_selection queue_any_selection(uint64_t *random, uint32_t types);
+
 #endif

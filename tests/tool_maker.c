@@ -1,5 +1,5 @@
-/* What the tool's test looks at: tool_maker queue|shm|dead NAME makes a queue with one message, memory, or a queue
- * whose remover died half-way. */
+/* What the tool's test looks at: tool_maker queue|shm|channel|feed|dead NAME makes a queue with one message, memory, a
+ * channel with one record, one for subscribers, or a queue whose remover died half-way. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +28,28 @@ static int make_memory(const char *name)
     return error;
 }
 
+static int make_channel_that(const char *name, uint32_t delivery)
+{
+    pipc_channel *channel;
+    pipc_channel_options options = {.size = PIPC_CHANNEL_SIZE_MIN, .delivery = delivery, .subscribers = 5};
+    char text[] = "hello";
+    int error = pipc_channel_open(&channel, name, PIPC_CREATE | PIPC_EXCLUSIVE, &options);
+    if (!error)
+        error = pipc_channel_send(channel, &(pipc_record){.data = text, .size = sizeof text}, PIPC_NOWAIT);
+    pipc_channel_close(channel);
+    return error;
+}
+
+static int make_channel(const char *name)
+{
+    return make_channel_that(name, PIPC_DELIVER_ONCE);
+}
+
+static int make_feed(const char *name)
+{
+    return make_channel_that(name, PIPC_DELIVER_LATEST);
+}
+
 static int make_dead(const char *name)
 {
     size_t bytes;
@@ -44,10 +66,18 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
-    int error = strcmp(argv[1], "queue") == 0  ? make_queue(argv[2])
-                : strcmp(argv[1], "shm") == 0  ? make_memory(argv[2])
-                : strcmp(argv[1], "dead") == 0 ? make_dead(argv[2])
-                                               : PIPC_E_INVALID;
+    static const struct {
+        const char *word;
+        int (*make)(const char *name);
+    } makers[] = {{"queue", make_queue},
+                  {"shm", make_memory},
+                  {"channel", make_channel},
+                  {"feed", make_feed},
+                  {"dead", make_dead}};
+    int error = PIPC_E_INVALID;
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
+        if (strcmp(argv[1], makers[i].word) == 0)
+            error = makers[i].make(argv[2]);
     if (error)
         fprintf(stderr, "tool_maker: %s\n", pipc_error_detail());
     return error != 0;

@@ -60,7 +60,7 @@ lines() # test, how many lines the output had
     if [ "$count" -eq "$2" ]; then report "$1" pass; else report "$1" fail "$count lines: $(cat "$work/out")"; fi
 }
 
-make() # queue|shm|dead NAME
+make() # queue|shm|channel|feed|dead NAME
 {
     "$maker" "$@" || report maker fail "could not make $*"
 }
@@ -100,8 +100,8 @@ expect a_name_is_wanted 2 '' 'one name is wanted' show
 expect one_name_only 2 '' 'one name is wanted' remove a b
 expect an_unknown_kind_is_misuse 2 '' 'try: pipc --help' show a --kind pipe
 expect gc_takes_no_json 2 '' 'does not take' gc --json
-expect what_is_not_there_is_not_shown 1 '' 'no queue or shared memory of this name' show nobody
-expect what_is_not_there_is_not_removed 1 '' 'no queue or shared memory of this name' remove nobody
+expect what_is_not_there_is_not_shown 1 '' 'no queue, shared memory or channel of this name' show nobody
+expect what_is_not_there_is_not_removed 1 '' 'no queue, shared memory or channel of this name' remove nobody
 expect an_illegal_name_is_refused 1 '' "byte 1 of the name" remove a/b
 
 # ---- list, show, remove ----
@@ -110,19 +110,29 @@ make queue orders
 make shm board
 make queue both
 make shm both
-expect a_queue_is_listed 0 '^queue ready .* 1/4 messages *orders$' '' list
-expect memory_is_listed 0 '^shm   ready .* 0 attached *board$' '' list
-lines the_list_has_a_head_and_a_line_each 5
+expect a_queue_is_listed 0 '^queue   ready .* 1/4 messages *orders$' '' list
+make channel trades
+make feed prices
+make channel both
+expect a_channel_is_listed 0 '^channel ready .* 32/4096 bytes *trades$' '' list
+expect memory_is_listed 0 '^shm     ready .* 0 attached *board$' '' list
+lines the_list_has_a_head_and_a_line_each 8
 json_is_valid the_list_is_json '"name": "orders", "name_hex": "6f7264657273", "kind": "queue", "state": "ready"' list --json
 expect one_is_shown 0 '^messages: *1 of 4' '' show orders
 expect its_state_is_told 0 '^state: *ready: it is whole' '' show board
 json_is_valid one_is_shown_as_json '"mode": "0600".*"max_messages": 4' show orders --json
+json_is_valid a_channel_is_listed_as_json '"name": "trades".*"kind": "channel".*"ring": 4096.*"records": 1,.*"delivery": "once"' list --json
+expect a_channel_is_shown 0 '^records: *1$' '' show trades
+expect its_ring_is_told 0 '^ring: *32 of 4096 bytes in use, a record has 1008 at most$' '' show trades --kind channel
+expect subscribers_are_told 0 '^subscribers: *0 of 5; together they missed 0 records$' '' show prices
 expect both_kinds_are_shown 0 '^kind: *shm' '' show both
 expect one_kind_is_shown 0 '^kind: *queue' '' show both --kind queue
 expect who_means_two_is_asked 1 '' 'say which' remove both
 expect a_kind_is_removed 0 '' '' remove both --kind shm
+expect two_are_still_two 1 '' 'say which' remove both
+expect a_channel_is_removed 0 '' '' remove both --kind channel
 expect then_the_other_is_meant 0 '' '' remove both
-expect gone_is_gone 1 '' 'no queue or shared memory' show both
+expect gone_is_gone 1 '' 'no queue, shared memory or channel' show both
 
 # ---- names ----
 
@@ -140,15 +150,17 @@ expect a_name_may_begin_with_a_dash 0 '' '' remove -- -dash
 
 expect whole_ones_are_no_garbage 0 '^0 to be reaped, 0 not ready' '' gc --dry-run
 make dead ruin
-expect remains_are_listed 0 '^queue removed .* ruin$' '' list
-expect gc_says_why 0 '^garbage queue ruin: removed: it was removed' '' gc --dry-run
+expect remains_are_listed 0 '^queue   removed .* ruin$' '' list
+expect gc_says_why 0 '^garbage queue   ruin: removed: it was removed' '' gc --dry-run
 expect a_dry_run_reaps_nothing 0 '^1 to be reaped' '' gc --dry-run
-expect gc_reaps 0 '^reaped  queue ruin: removed: it was removed' '' gc
+expect gc_reaps 0 '^reaped  queue   ruin: removed: it was removed' '' gc
 expect gc_leaves_the_rest 0 '^0 reaped, 0 could not be, 0 not ready and kept$' '' gc
 expect what_lives_is_there 0 '1/4 messages *orders$' '' list
 if "$pipc" list >/dev/full 2>"$work/err"; then report a_full_disk_is_a_failure fail; else report a_full_disk_is_a_failure pass; fi
 run remove orders
 run remove board
+run remove trades
+run remove prices
 expect nothing_is_left 0 '' '' list
 lines nothing_is_left_in_the_list 0
 [ "$failures" -eq 0 ]

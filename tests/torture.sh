@@ -2,7 +2,9 @@
 # torture.sh [--minutes N] [--json FILE] [RIG...]  The torture rigs in their long form, on both backends: all of
 # them, or those whose names contain a RIG. With --minutes each of their tests gets an equal share of that time
 # instead. Ends with a table; fails if a rig failed.
-# Environment: BUILD  where to work (default: build beside tests)
+# Environment: BUILD              where to work (default: build beside tests)
+#              PIPC_TORTURE_PART  K/N, such as 3/8: of the rigs that try every case of many (hostile) the Kth of N equal
+#                                 parts, so that N runs, on one day or several, are one whole; each tells its own figures
 set -eu
 
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)

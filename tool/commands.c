@@ -80,6 +80,8 @@ static void print_content(const pipc_found *found)
     if (found->measured && found->kind == PIPC_KIND_QUEUE)
         snprintf(text, sizeof text, "%" PRIu64 "/%" PRIu32 " messages", found->queue.messages,
                  found->queue.max_messages);
+    else if (found->measured && found->kind == PIPC_KIND_CHANNEL)
+        snprintf(text, sizeof text, "%" PRIu64 "/%" PRIu64 " bytes", found->channel.bytes, found->channel.size);
     else if (found->measured)
         snprintf(text, sizeof text, "%" PRIu64 " attached", found->attachments);
     else if (found->state == PIPC_FOUND_ORPHAN)
@@ -91,7 +93,7 @@ static void print_row(const pipc_found *found)
 {
     char created[TIME_WIDTH];
     write_time(created, found->created);
-    printf("%-5s %-12s %6" PRIu32 " %04" PRIo32 " %8" PRId32 " %-19s %12" PRIu64 " ", word_of_kind(found->kind),
+    printf("%-7s %-12s %6" PRIu32 " %04" PRIo32 " %8" PRId32 " %-19s %12" PRIu64 " ", word_of_kind(found->kind),
            word_of_state(found->state), found->owner, found->mode, found->creator, created, found->size);
     print_content(found);
     print_name(found->name);
@@ -101,7 +103,7 @@ static void print_row(const pipc_found *found)
 static void print_table(const struct listing *listing)
 {
     if (listing->count)
-        printf("%-5s %-12s %6s %4s %8s %-19s %12s %-20s %s\n", "KIND", "STATE", "OWNER", "MODE", "CREATOR", "CREATED",
+        printf("%-7s %-12s %6s %4s %8s %-19s %12s %-20s %s\n", "KIND", "STATE", "OWNER", "MODE", "CREATOR", "CREATED",
                "BYTES", "CONTENT", "NAME");
     for (size_t i = 0; i < listing->count; i++)
         print_row(&listing->rows[i]);
@@ -160,6 +162,27 @@ static void print_queue_facts(const pipc_queue_info *info)
     putchar('\n');
 }
 
+static void print_subscriber_facts(const pipc_channel_info *info)
+{
+    if (info->delivery == PIPC_DELIVER_ONCE)
+        printf("records:        %" PRIu64 "\n", info->records);
+    else
+        printf("subscribers:    %" PRIu32 " of %" PRIu32 "; together they missed %" PRIu64 " records\n",
+               info->subscribers, info->max_subscribers, info->missed);
+}
+
+static void print_channel_facts(const pipc_channel_info *info)
+{
+    printf("ring:           %" PRIu64 " of %" PRIu64 " bytes in use, a record has %" PRIu64 " at most\n", info->bytes,
+           info->size, info->max_size);
+    printf("producers:      %s\ndelivery:       %s\n", word_of_producers(info->producers),
+           word_of_delivery(info->delivery));
+    print_subscriber_facts(info);
+    printf("sent, received: %" PRIu64 ", %" PRIu64 "\n", info->sent, info->received);
+    printf("after deaths:   %" PRIu64 " skipped, %" PRIu64 " delivered again\n", info->skipped, info->redelivered);
+    printf("waiting now:    %" PRIu32 "\n", info->waiters);
+}
+
 static void print_facts(const pipc_found *found)
 {
     char created[TIME_WIDTH];
@@ -173,6 +196,8 @@ static void print_facts(const pipc_found *found)
            found->size);
     if (found->measured && found->kind == PIPC_KIND_QUEUE)
         print_queue_facts(&found->queue);
+    else if (found->measured && found->kind == PIPC_KIND_CHANNEL)
+        print_channel_facts(&found->channel);
     else if (found->measured)
         printf("attached:       %" PRIu64 "\n", found->attachments);
     else if (found->state == PIPC_FOUND_ORPHAN)
@@ -201,7 +226,8 @@ static int show_one(const pipc_found *found, void *argument)
 
 static int not_there(const struct search *search)
 {
-    complain("there is no %s of this name", search->kind ? word_of_kind(search->kind) : "queue or shared memory");
+    complain("there is no %s of this name",
+             search->kind ? word_of_kind(search->kind) : "queue, shared memory or channel");
     return STATUS_FAILURE;
 }
 
@@ -220,19 +246,36 @@ int command_show(const char *name, uint32_t kind, bool json)
 
 /* ---- remove ---- */
 
+static int remove_one(const char *name, uint32_t kind)
+{
+    switch (kind) {
+    case PIPC_KIND_SHM:
+        return pipc_shm_remove(name);
+    case PIPC_KIND_CHANNEL:
+        return pipc_channel_remove(name);
+    default:
+        return pipc_queue_remove(name);
+    }
+}
+
 int command_remove(const char *name, uint32_t kind)
 {
     struct search search = {.name = name, .silent = true};
-    const uint32_t queue = 1u << PIPC_KIND_QUEUE, shm = 1u << PIPC_KIND_SHM;
+    uint32_t kind_found = PIPC_KIND_QUEUE;
+    uint32_t kinds = 0;
     if (!kind && pipc_each(show_one, &search) != 0)
         return fail();
-    if ((search.kinds & (queue | shm)) == (queue | shm)) {
-        complain("a queue and shared memory have this name; say which: --kind queue or --kind shm");
+    for (uint32_t each = PIPC_KIND_QUEUE; !kind && each <= PIPC_KIND_CHANNEL; each++)
+        if (search.kinds & 1u << each) {
+            kinds++;
+            kind_found = each;
+        }
+    if (kinds > 1) {
+        complain("more than one thing has this name; say which: --kind queue, --kind shm or --kind channel");
         return STATUS_FAILURE;
     }
-    if (!kind) /* what is not to be seen may still be there: the library says what is wrong */
-        kind = search.kinds & shm ? PIPC_KIND_SHM : PIPC_KIND_QUEUE;
-    int error = kind == PIPC_KIND_QUEUE ? pipc_queue_remove(name) : pipc_shm_remove(name);
+    /* What is not to be seen may still be there: the library says what is wrong. */
+    int error = remove_one(name, kind ? kind : kind_found);
     if (error == PIPC_E_NOT_FOUND && !search.kinds)
         return not_there(&search);
     return error ? fail() : STATUS_OK;
@@ -253,7 +296,7 @@ static int reap_one(const pipc_found *found, void *argument)
     tally->garbage += found->verdict == PIPC_VERDICT_GARBAGE;
     tally->stayed += found->verdict == PIPC_VERDICT_STAYED;
     tally->left += found->verdict == PIPC_VERDICT_KEEP;
-    printf("%-7s %-5s ", word_of_verdict(found->verdict), word_of_kind(found->kind));
+    printf("%-7s %-7s ", word_of_verdict(found->verdict), word_of_kind(found->kind));
     print_name(found->name);
     printf(": %s: %s\n", word_of_state(found->state), found->why);
     return 0;

@@ -7,19 +7,20 @@
 #include "tool.h"
 
 static const char help[] = "usage: pipc list [--json]\n"
-                           "       pipc show NAME [--kind queue|shm] [--json]\n"
-                           "       pipc remove NAME [--kind queue|shm]\n"
+                           "       pipc show NAME [--kind KIND] [--json]\n"
+                           "       pipc remove NAME [--kind KIND]\n"
                            "       pipc gc [--dry-run]\n"
                            "       pipc --help | --version\n"
                            "\n"
-                           "list    every queue and shared memory that can be seen, and what is left of them\n"
+                           "list    every queue, shared memory and channel that can be seen, and what is left\n"
+                           "        of them\n"
                            "show    all that is known of those with this name\n"
                            "remove  removes one by its name, as its programs would\n"
                            "gc      reaps what is proven to be left by the dead and is this user's; what is\n"
                            "        ready stays, however unused, and so does what cannot be judged;\n"
                            "        --dry-run only says what it would reap\n"
                            "\n"
-                           "-k, --kind KIND   queue, or shm for shared memory\n"
+                           "-k, --kind KIND   queue, channel, or shm for shared memory\n"
                            "-j, --json        an array of objects, for programs\n"
                            "-n, --dry-run     change nothing\n"
                            "--                what follows is a name, even if it begins with -\n"
@@ -50,10 +51,9 @@ static int misuse(const char *what)
 
 static bool take_kind(const char *word, struct options *options)
 {
-    if (strcmp(word, "queue") == 0)
-        options->kind = PIPC_KIND_QUEUE;
-    else if (strcmp(word, "shm") == 0)
-        options->kind = PIPC_KIND_SHM;
+    for (uint32_t kind = PIPC_KIND_QUEUE; kind <= PIPC_KIND_CHANNEL; kind++)
+        if (strcmp(word, word_of_kind(kind)) == 0)
+            options->kind = kind;
     return options->kind != 0;
 }
 

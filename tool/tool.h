@@ -12,9 +12,11 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- words.c: words for numbers, and names that do a terminal no harm ---- */
 
-const char *word_of_kind(uint32_t kind);       /* "queue", "shm" or "?" */
-const char *word_of_state(uint32_t state);     /* "ready", "half-made" ... */
-const char *word_of_verdict(uint32_t verdict); /* "keep", "garbage", "reaped", "stayed" */
+const char *word_of_kind(uint32_t kind);           /* "queue", "shm", "channel" or "?" */
+const char *word_of_producers(uint32_t producers); /* "one", "many" or "?" */
+const char *word_of_delivery(uint32_t delivery);   /* "once", "all", "latest" or "?" */
+const char *word_of_state(uint32_t state);         /* "ready", "half-made" ... */
+const char *word_of_verdict(uint32_t verdict);     /* "keep", "garbage", "reaped", "stayed" */
 
 /* Prints a name for people: as it is if it is plain, else in quotes, with what is odd as \xHH. */
 void print_name(const char *name);

@@ -8,8 +8,20 @@
 
 const char *word_of_kind(uint32_t kind)
 {
-    static const char *const words[] = {"?", "queue", "shm"};
-    return words[kind <= PIPC_KIND_SHM ? kind : 0];
+    static const char *const words[] = {"?", "queue", "shm", "channel"};
+    return words[kind <= PIPC_KIND_CHANNEL ? kind : 0];
+}
+
+const char *word_of_producers(uint32_t producers)
+{
+    static const char *const words[] = {"?", "one", "many"};
+    return words[producers <= PIPC_PRODUCERS_MANY ? producers : 0];
+}
+
+const char *word_of_delivery(uint32_t delivery)
+{
+    static const char *const words[] = {"?", "once", "all", "latest"};
+    return words[delivery <= PIPC_DELIVER_LATEST ? delivery : 0];
 }
 
 const char *word_of_state(uint32_t state)
@@ -133,6 +145,17 @@ static void print_queue(const pipc_queue_info *info)
            info->kernel_size);
 }
 
+static void print_channel(const pipc_channel_info *info)
+{
+    printf(", \"ring\": %" PRIu64 ", \"max_size\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"records\": %" PRIu64
+           ", \"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"redelivered\": %" PRIu64
+           ", \"missed\": %" PRIu64 ", \"producers\": \"%s\", \"delivery\": \"%s\", \"subscribers\": %" PRIu32
+           ", \"max_subscribers\": %" PRIu32 ", \"waiters\": %" PRIu32,
+           info->size, info->max_size, info->bytes, info->records, info->sent, info->received, info->skipped,
+           info->redelivered, info->missed, word_of_producers(info->producers), word_of_delivery(info->delivery),
+           info->subscribers, info->max_subscribers, info->waiters);
+}
+
 void print_json(const pipc_found *found)
 {
     fputs("{\"name\": ", stdout);
@@ -148,6 +171,8 @@ void print_json(const pipc_found *found)
         print_queue(&found->queue);
     if (found->measured && found->kind == PIPC_KIND_SHM)
         printf(", \"attachments\": %" PRIu64, found->attachments);
+    if (found->measured && found->kind == PIPC_KIND_CHANNEL)
+        print_channel(&found->channel);
     fputs(", \"why\": ", stdout);
     print_text(found->why);
     putchar('}');

@@ -151,6 +151,50 @@ static int show_event(struct board *board)
     return error || value != 1;
 }
 
+//! [guarded]
+struct account {
+    pipc_mutex mutex; /* zeros are a free lock */
+    int64_t balance, booked;
+};
+//! [guarded]
+
+static int show_lock(struct account *account)
+{
+    //! [lock]
+    int error = pipc_mutex_lock(&account->mutex, PIPC_SECONDS(5));
+    if (error == PIPC_E_OWNER_DIED) {
+        account->booked = account->balance; /* mend what may be half changed; the lock is ours */
+        error = 0;
+    }
+    if (!error) {
+        account->balance += 10;
+        account->booked += 10;
+        pipc_mutex_unlock(&account->mutex);
+    }
+    //! [lock]
+    return error || account->balance != account->booked;
+}
+
+static int show_semaphore(pipc_semaphore *jobs_to_do)
+{
+    //! [semaphore]
+    /* one process: three more jobs */
+    pipc_semaphore_post(jobs_to_do, 3);
+
+    /* others: each takes one */
+    int error = pipc_semaphore_wait(jobs_to_do, PIPC_SECONDS(5));
+    //! [semaphore]
+    return error;
+}
+
+int show_sync(const char *name)
+{
+    (void)name;
+    struct account account = {.balance = 0};
+    pipc_semaphore semaphore = {{0, 0}};
+    return show_lock(&account) || show_semaphore(&semaphore);
+}
+
 int show_memory(const char *name)
 {
     //! [memory]

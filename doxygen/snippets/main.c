@@ -17,6 +17,7 @@ static const struct {
     {"selection", show_selection},
     {"buffer", show_buffer},
     {"stop", show_stop},
+    {"sync", show_sync},
     {"memory", show_memory},
     {"statistics", show_statistics},
     {"objects", show_objects},

@@ -7,6 +7,7 @@ int show_queue(const char *name);
 int show_selection(const char *name);
 int show_buffer(const char *name);
 int show_stop(const char *name);
+int show_sync(const char *name);
 int show_memory(const char *name);
 int show_statistics(const char *name);
 int show_objects(const char *name);

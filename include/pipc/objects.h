@@ -30,6 +30,7 @@
 #define PIPC_OBJECTS_H
 
 #include "base.h"
+#include "channel.h"
 #include "queue.h"
 
 #ifdef __cplusplus
@@ -40,7 +41,8 @@ extern "C" {
 enum pipc_kind {
     PIPC_KIND_UNKNOWN = 0, /**< Nobody can tell (yet). */
     PIPC_KIND_QUEUE = 1,   /**< A queue. */
-    PIPC_KIND_SHM = 2      /**< Shared memory. */
+    PIPC_KIND_SHM = 2,     /**< Shared memory. */
+    PIPC_KIND_CHANNEL = 3  /**< A channel. */
 };
 
 /** How an object was found. */
@@ -66,20 +68,21 @@ enum pipc_verdict {
 
 /** One object, as it was when it was looked at. Figures that cannot be known are 0. */
 typedef struct pipc_found {
-    const char *name;      /**< Its name, "" if it has none yet or cannot be read. Legal as by base.h. */
-    const char *why;       /**< A sentence in English about its state and the verdict, never NULL. */
-    uint32_t kind;         /**< One of #pipc_kind. */
-    uint32_t state;        /**< One of #pipc_found_state. */
-    uint32_t verdict;      /**< One of #pipc_verdict. */
-    uint32_t owner;        /**< User that made it, as the kernel says. */
-    uint32_t mode;         /**< Permission bits; those asked for, where the object is whole. */
-    int32_t creator;       /**< Process that made it. */
-    int64_t created;       /**< When it was made, nanoseconds since 1970 (UTC). */
-    uint64_t size;         /**< Bytes: of memory, as asked for; of a queue, all the memory that it takes. */
-    uint64_t attachments;  /**< Memory: as in pipc_shm_info, but 0 if nobody has it open. */
-    uint32_t measured;     /**< 1 if `queue` (a queue that is ready) or `attachments` (memory) is filled in. */
-    uint32_t reserved;     /**< 0. */
-    pipc_queue_info queue; /**< As told by pipc_queue_statistics(). Of an orphan only the messages. */
+    const char *name;     /**< Its name, "" if it has none yet or cannot be read. Legal as by base.h. */
+    const char *why;      /**< A sentence in English about its state and the verdict, never NULL. */
+    uint32_t kind;        /**< One of #pipc_kind. */
+    uint32_t state;       /**< One of #pipc_found_state. */
+    uint32_t verdict;     /**< One of #pipc_verdict. */
+    uint32_t owner;       /**< User that made it, as the kernel says. */
+    uint32_t mode;        /**< Permission bits; those asked for, where the object is whole. */
+    int32_t creator;      /**< Process that made it. */
+    int64_t created;      /**< When it was made, nanoseconds since 1970 (UTC). */
+    uint64_t size;        /**< Bytes: of memory, as asked for; of a queue, all the memory that it takes. */
+    uint64_t attachments; /**< Memory: as in pipc_shm_info, but 0 if nobody has it open. */
+    uint32_t measured; /**< 1 if `queue` or `channel` (of one that is ready) or `attachments` (memory) is filled in. */
+    uint32_t reserved; /**< 0. */
+    pipc_channel_info channel; /**< Of a channel, as told by pipc_channel_statistics(). */
+    pipc_queue_info queue;     /**< As told by pipc_queue_statistics(). Of an orphan only the messages. */
 } pipc_found;
 
 /** Called for one object after the other.

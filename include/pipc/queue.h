@@ -205,7 +205,7 @@ PIPC_API int pipc_queue_send(pipc_queue *queue, const pipc_message *message, int
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_SMALL (the message stays, message->size is what it needs),
  *    #PIPC_E_EMPTY (#PIPC_NOWAIT only), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED,
  *    #PIPC_E_ACCESS (the handle may not receive), #PIPC_E_BUSY (#PIPC_NOWAIT: the lock is held for more than
- *    25 ms; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
+ *    25 ms, or somebody floods the kernel's queue; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
  *  @par Threads, fork, signals
  *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point.
  *  @par Builds
@@ -227,7 +227,8 @@ PIPC_API int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_m
  *  @param queue opened with #PIPC_RECEIVE
  *  @param[out] dropped how many, may be NULL
  *  @return 0, or #PIPC_E_INVALID, #PIPC_E_REMOVED, #PIPC_E_ACCESS, #PIPC_E_BUSY (the lock is held for more
- *    than 25 ms; or called in a handler), #PIPC_E_DAMAGED, #PIPC_E_SYSTEM
+ *    than 25 ms; a flood of messages did not end within a second; or called in a handler), #PIPC_E_DAMAGED,
+ *    #PIPC_E_SYSTEM
  *  @par Threads, fork, signals
  *  Any thread at any time; in a forked child too. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_queue_purge(pipc_queue *queue, uint64_t *dropped);

@@ -326,7 +326,7 @@ static void removal_wakes_everybody_and_frees_the_name(void)
     young = open_queue(2, 64);
     for (unsigned i = 0; i < 8; i++)
         pthread_join(threads[i], NULL);
-    CHECK(test_now() - began < PIPC_SECONDS(5));
+    CHECK(test_now() - began < PIPC_SECONDS(30));
     pipc_message message = {.type = 1};
     CHECK_ERROR(pipc_queue_send(queue, &message, PIPC_NOWAIT), REMOVED);
     expect_empty(young, pipc_any());
@@ -334,18 +334,26 @@ static void removal_wakes_everybody_and_frees_the_name(void)
     finish(young);
 }
 
+/* On a machine that has more to do, a second may be too short for the one who is at work on the name. */
+static bool is_late_busy(int error, int64_t began)
+{
+    return error == PIPC_E_BUSY && test_now() - began >= PIPC_MS(950);
+}
+
 static void *create_and_remove(void *argument)
 {
     _Atomic uint32_t *balance = argument;
     for (unsigned i = 0; i < 1000; i++) {
         pipc_queue *queue;
+        int64_t began = test_now();
         int error = pipc_queue_open(&queue, name(), PIPC_CREATE | PIPC_EXCLUSIVE, NULL);
-        CHECK(error == 0 || error == PIPC_E_EXISTS);
+        CHECK(error == 0 || error == PIPC_E_EXISTS || is_late_busy(error, began));
         if (!error)
             atomic_fetch_add(balance, 1);
         pipc_queue_close(queue);
+        began = test_now();
         error = pipc_queue_remove(name());
-        CHECK(error == 0 || error == PIPC_E_NOT_FOUND);
+        CHECK(error == 0 || error == PIPC_E_NOT_FOUND || is_late_busy(error, began));
         if (!error)
             atomic_fetch_sub(balance, 1);
     }

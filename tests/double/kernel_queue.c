@@ -27,6 +27,7 @@ struct pipc_be_queue {
 
 static struct ring *rings;
 static uint64_t last_label;
+static int64_t takes_before_the_flood = INT64_MAX;
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* of the list and of every ring in it */
 
 static struct ring **find(uint64_t label)
@@ -53,6 +54,13 @@ void pipc_double_queue_remove(uint64_t label)
         ring->removed = true;
         drop_opening(ring);
     }
+    pthread_mutex_unlock(&guard);
+}
+
+void pipc_double_flood(int64_t after)
+{
+    pthread_mutex_lock(&guard);
+    takes_before_the_flood = after;
     pthread_mutex_unlock(&guard);
 }
 
@@ -134,6 +142,11 @@ static int take(struct ring *ring, void *text, size_t capacity, size_t *size)
 {
     if (ring->removed)
         return pipc_fail(PIPC_E_DAMAGED, "the kernel queue is gone");
+    if (takes_before_the_flood < INT64_MAX && takes_before_the_flood-- <= 0) {
+        memset(text, 7, capacity);
+        *size = capacity;
+        return 0;
+    }
     if (ring->count == 0)
         return PIPC_E_EMPTY;
     *size = ring->sizes[ring->first];
@@ -145,21 +158,36 @@ static int take(struct ring *ring, void *text, size_t capacity, size_t *size)
     return 0;
 }
 
-int pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
+static _Thread_local int failure; /* of the last put or take */
+
+long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
     (void)priority; /* first in, first out: core sorts, see pipc_be_takes_by_priority */
     pthread_mutex_lock(&guard);
-    int error = put(queue->ring, text, size);
+    failure = put(queue->ring, text, size);
     pthread_mutex_unlock(&guard);
-    return error;
+    return failure ? -1 : 0;
 }
 
-int pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority)
 {
+    (void)queue, (void)text, (void)size, (void)priority;
+    return failure;
+}
+
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+{
+    size_t size = 0;
     pthread_mutex_lock(&guard);
-    int error = take(queue->ring, text, capacity, size);
+    failure = take(queue->ring, text, capacity, &size);
     pthread_mutex_unlock(&guard);
-    return error;
+    return failure ? -1 : (long)size;
+}
+
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+{
+    (void)queue, (void)text, (void)capacity, (void)size;
+    return failure;
 }
 
 void pipc_be_queue_close(struct pipc_be_queue *queue)

@@ -190,6 +190,12 @@ uint32_t pipc_be_memory_owner(const struct pipc_be_memory *memory)
     return memory->thing->object->owner; /* one process, one user */
 }
 
+uint32_t pipc_be_memory_group(const struct pipc_be_memory *memory)
+{
+    (void)memory;
+    return (uint32_t)getegid(); /* one process, one group */
+}
+
 /* ---- mappings ---- */
 
 int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **address)

@@ -31,4 +31,7 @@ struct pipc_be_memory *pipc_double_open_nth(unsigned nth);
 /* Removes the kernel queue with this label from the table, if there is one. */
 void pipc_double_queue_remove(uint64_t label);
 
+/* After so many takes from kernel queues, counted from now, each gets a foreign message. INT64_MAX: none does. */
+void pipc_double_flood(int64_t after);
+
 #endif

@@ -41,12 +41,30 @@ static int use_shm(const char *name)
     return error ? error : value != 5;
 }
 
+static int use_channel(const char *name)
+{
+    pipc_channel *channel;
+    pipc_channel_options options = {.size = PIPC_CHANNEL_SIZE_MIN, .producers = PIPC_PRODUCERS_MANY};
+    char text[] = "embedded", buffer[64];
+    pipc_record out = {.data = text, .size = sizeof text}, in = {.data = buffer, .size = sizeof buffer};
+    int error = pipc_channel_open(&channel, name, PIPC_CREATE | PIPC_EXCLUSIVE, &options);
+    if (!error)
+        error = pipc_channel_send(channel, &out, PIPC_NOWAIT);
+    if (!error)
+        error = pipc_channel_receive(channel, &in, PIPC_SECONDS(5));
+    if (!error && (in.size != sizeof text || strcmp(buffer, text) != 0))
+        error = PIPC_E_SYSTEM;
+    pipc_channel_close(channel);
+    pipc_channel_remove(name);
+    return error;
+}
+
 int main(int count, char **words)
 {
     pipc_facts facts;
     if (count != 3 || pipc_library_facts(&facts) || strcmp(facts.backend, words[1]) != 0)
         return 2;
-    if (use_queue(words[2]) || use_shm(words[2])) {
+    if (use_queue(words[2]) || use_shm(words[2]) || use_channel(words[2])) {
         fprintf(stderr, "%s\n", pipc_error_detail());
         return 1;
     }

@@ -65,6 +65,31 @@ check fails lock -DSTEAL_UNSEEN -DNAPS -DKILLS=2
 check fails lock -DSTEAL_UNKNOWN -DNAPS
 check fails lock -DKILLS=1
 
+# The public lock: each death with it is told to one, and nobody is judged from another pid namespace.
+check holds mutex -DROUNDS=2
+check holds mutex -DKILLS=2 -DROUNDS=2
+check holds mutex -DKILLS=2 -DROUNDS=2 -DABROAD
+check fails mutex -DKILLS=2 -DFREE_FIRST
+check fails mutex -DKILLS=2 -DTELL_ALL
+check fails mutex -DKILLS=2 -DSTEAL_UNSEEN
+check fails mutex -DABROAD -DNO_HOME
+check fails mutex -DABROAD -DHOME_BY_STORE
+check fails mutex -DABROAD -DHOME_LATE
+
+# The semaphore: every token is taken once or left, and nobody sleeps while there is one.
+check holds semaphore -DCOUNT=2
+check holds semaphore -DWAITERS=3
+check holds semaphore -DLEAVES=2
+check holds semaphore -DSLICES -DKILLS=2 -DPOSTERS=1
+check fails semaphore -DTAKE_BY_STORE
+check fails semaphore -DPOST_BY_STORE
+check fails semaphore -DLOOK_FIRST
+check fails semaphore -DBUMP_FIRST
+check fails semaphore -DNO_LAST_LOOK -DLEAVES=1 -DPOSTERS=1
+check fails semaphore -DWAKE_ONE -DCOUNT=2 -DPOSTERS=1
+check fails semaphore -DWOKEN_TAKES
+check fails semaphore -DKILLS=1
+
 # The slots: what was confirmed is taken once and whole, no place stays taken.
 check holds slots -DKILLS=2
 check holds slots -DKILLS=2 -DRECEIVERS=2

@@ -55,8 +55,9 @@ void crew_end(struct crew *crew);
 void crew_beat(struct crew *crew, unsigned seat);
 
 /* In the long form: one line for each of its points that was reached,
- *     POINT|backend|name|kills
- * and, if it is complete, a check that enough died at each. */
-void crew_tell(const struct crew *crew, bool complete);
+ *     POINT|backend|name|kills|times reached|enough, rare or few
+ * and a check that at none but the rare ones too few have died: less than 100 of as many kills as `long_form`, in a
+ * shorter run less than as large a part of them (from a tenth of the long form on: before, chance has a say). */
+void crew_tell(const struct crew *crew, uint64_t long_form);
 
 #endif

@@ -51,6 +51,8 @@ struct waiter {
 
 static pipc_queue *full_queue; /* two messages, of types 1 and 2 */
 static pipc_event event;
+static pipc_semaphore semaphore; /* without a token */
+static pipc_mutex *mutex;        /* a child's */
 static char body[64];
 
 static int wait_to_receive(pipc_selection selection, uint32_t flags)
@@ -88,12 +90,43 @@ static int watch_event(uint32_t flags)
     return pipc_event_watch(&event, 0, NULL, SPAN);
 }
 
+static int lock_mutex(uint32_t flags)
+{
+    (void)flags;
+    return pipc_mutex_lock(mutex, SPAN);
+}
+
+static int wait_for_semaphore(uint32_t flags)
+{
+    (void)flags;
+    return pipc_semaphore_wait(&semaphore, SPAN);
+}
+
 static const struct waiter waiters[] = {
     {"receive", receive_exactly, 0},   {"receive, restarting", receive_exactly, PIPC_RESTART},
     {"peek", peek_exactly, 0},         {"peek, restarting", peek_exactly, PIPC_RESTART},
     {"send", send_to_full, 0},         {"send, restarting", send_to_full, PIPC_RESTART},
     {"event wait", wait_for_event, 0}, {"event watch", watch_event, 0},
+    {"lock", lock_mutex, 0},           {"semaphore wait", wait_for_semaphore, 0},
 };
+
+static int hold_the_mutex(void *argument)
+{
+    CHECK_OK(pipc_mutex_lock(mutex, PIPC_NOWAIT));
+    atomic_store((_Atomic uint32_t *)argument, 1);
+    for (;;)
+        pause();
+    return 0;
+}
+
+static pid_t begin_holding(void)
+{
+    _Atomic uint32_t *held = test_shared(sizeof *held);
+    mutex = test_shared(sizeof *mutex);
+    pid_t child = test_fork(hold_the_mutex, held);
+    test_await(held, 1);
+    return child;
+}
 
 /* A signal must have come while an interrupted call ran; one that goes on with the time left has it all. */
 static void wait_once(const struct waiter *waiter, struct rig_figures *figures, uint64_t *interrupted)
@@ -122,6 +155,7 @@ static void no_wait_ends_early_in_a_storm_of_signals(void)
     uint64_t interrupted = 0;
     int64_t deadline = rig_deadline(PIPC_SECONDS(2));
     uint64_t rounds = rig_trials(1000, 750);
+    pid_t holder = begin_holding();
     full_queue = queue_make("full", FULL_AT, sizeof body);
     for (unsigned i = 0; i < FULL_AT; i++)
         REQUIRE_OK(queue_send(full_queue, 1 + i, 0, i, sizeof body, PIPC_NOWAIT));
@@ -131,6 +165,7 @@ static void no_wait_ends_early_in_a_storm_of_signals(void)
             wait_once(&waiters[i], &figures, &interrupted);
     }
     storm_ends();
+    test_kill(holder);
     CHECK(interrupted > 0);
     for (unsigned i = 0; i < FULL_AT; i++)
         queue_expect(full_queue, pipc_any(), i);

@@ -399,16 +399,28 @@ static void memory_survives_every_failure(void)
     survive("fault: memory", fault_memories, fault_memories_count, false);
 }
 
+static void locking_survives_every_failure(void)
+{
+    survive("fault: locking", fault_syncs, fault_syncs_count, false);
+}
+
 static void recovery_survives_every_failure(void)
 {
     survive("fault: recovery", fault_deaths, fault_deaths_count, false);
+}
+
+static void channels_survive_every_failure(void)
+{
+    survive("fault: channels", fault_channels, fault_channels_count, false);
 }
 
 static const struct test tests[] = {
     {"Q2", "opening_survives_every_failure", opening_survives_every_failure, 0},
     {"Q4", "messages_survive_every_failure", messages_survive_every_failure, 0},
     {"Q7", "waiting_survives_every_failure", waiting_survives_every_failure, 0},
+    {"M7", "locking_survives_every_failure", locking_survives_every_failure, 0},
     {"G1 G3 G5", "recovery_survives_every_failure", recovery_survives_every_failure, 0},
+    {"Q2 G1 G3", "channels_survive_every_failure", channels_survive_every_failure, 0},
     {"M1 M2 M3", "memory_survives_every_failure", memory_survives_every_failure, 0},
 };
 

@@ -18,7 +18,11 @@ struct scene {
     const char *name;
     pipc_queue *queue; /* what the call is made on, or made by it */
     pipc_shm *shm;
+    pipc_channel *channel;
     pipc_event *event;
+    pipc_mutex mutex; /* a scene lies in shared memory; zeros are ready */
+    pipc_semaphore semaphore;
+    pid_t holder; /* of the mutex */
     void *mappings[2];
     uint64_t got;     /* number of the message that the call received */
     uint64_t dropped; /* by the call */
@@ -52,8 +56,9 @@ struct scene_play {
     void (*verify)(struct scene *scene, int answer); /* and takes everything away */
 };
 
-extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[];
+extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[],
+    fault_channels[], fault_syncs[];
 extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count,
-    fault_deaths_count;
+    fault_deaths_count, fault_channels_count, fault_syncs_count;
 
 #endif

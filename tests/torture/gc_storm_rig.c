@@ -19,6 +19,22 @@ struct storm {
     int64_t deadline;
 };
 
+static const struct kind *any_kind(uint64_t *seed)
+{
+    const struct kind *const kinds[] = {&kind_queue, &kind_queue, &kind_shm, &kind_channel};
+    return kinds[test_random(seed, 4)];
+}
+
+/* Under one name, of every kind. */
+static void remove_all(const char *name)
+{
+    pipc_queue_remove(name);
+    pipc_shm_remove(name);
+    pipc_channel_remove(name);
+}
+
+/* ---- The storm ---- */
+
 /* Makes, uses and removes what has one of a few names, sees what there is, reaps: until it dies. */
 static int work(void *argument)
 {
@@ -26,10 +42,13 @@ static int work(void *argument)
     points_kill_one_in(40, seed);
     for (;;) {
         void *handle;
-        const struct kind *kind = test_random(&seed, 3) ? &kind_queue : &kind_shm;
+        const struct kind *kind = any_kind(&seed);
         const char *name = test_numbered("storm", test_random(&seed, NAMES));
         if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
+            uint32_t number;
             kind->write(handle, 1);
+            if (kind == &kind_channel)
+                kind->read(handle, &number);
             kind->close(handle);
         }
         if (test_random(&seed, 2))
@@ -90,10 +109,8 @@ static int weather_one(void *argument)
     gc_check_living(&living);
     tally = gc_look();
     CHECK_EQUAL(tally.garbage + tally.kept, 0);
-    for (unsigned i = 0; i < NAMES; i++) { /* what is whole lives; it goes by its name */
-        pipc_queue_remove(test_numbered("storm", i));
-        pipc_shm_remove(test_numbered("storm", i));
-    }
+    for (unsigned i = 0; i < NAMES; i++) /* what is whole lives; it goes by its name */
+        remove_all(test_numbered("storm", i));
     CHECK_EQUAL(gc_look().ready, 2);
     gc_end_living(&living);
     storm->figures->leaks += gc_count_left("a storm");
@@ -123,7 +140,7 @@ static int come_and_go(void *argument)
     uint64_t seed = *(uint64_t *)argument;
     for (;;) {
         void *handle;
-        const struct kind *kind = test_random(&seed, 2) ? &kind_queue : &kind_shm;
+        const struct kind *kind = any_kind(&seed);
         const char *name = test_numbered("storm", test_random(&seed, NAMES));
         if (kind->open(&handle, name, PIPC_CREATE, 0) == 0) {
             kind->write(handle, 1);
@@ -166,10 +183,8 @@ static int list_for_long(void *argument)
         test_kill(workers[i]);
     CHECK(atomic_load(&sightings->states[PIPC_FOUND_READY]) > 0);
     gc_reap();
-    for (unsigned i = 0; i < NAMES; i++) {
-        pipc_queue_remove(test_numbered("storm", i));
-        pipc_shm_remove(test_numbered("storm", i));
-    }
+    for (unsigned i = 0; i < NAMES; i++)
+        remove_all(test_numbered("storm", i));
     figures->leaks += gc_count_left("the end of it");
     return 0;
 }

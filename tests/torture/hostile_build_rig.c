@@ -13,21 +13,24 @@
 
 /* ---- Scribbling on what is being built ---- */
 
-static const char *const moments[] = {
-    "names: building",
-    "create: no kernel queue yet",
-    "kernel queue: label told, not made",
-    "kernel queue: made, id not told",
-    "kernel queue: made, mode not settled",
-    "names: built, not ready",
-};
-
-#define MOMENTS (sizeof moments / sizeof *moments)
-
-struct building {
-    uint32_t point;
+/* Where a builder is frozen, and what it builds there. Not every family comes to each. */
+struct moment {
+    const char *point;
     uint32_t kind;
 };
+
+static const struct moment moments[] = {
+    {"names: building", PIPC_KIND_SHM},
+    {"names: built, not ready", PIPC_KIND_SHM},
+    {"names: building", PIPC_KIND_QUEUE},
+    {"create: no kernel queue yet", PIPC_KIND_QUEUE},
+    {"kernel queue: label told, not made", PIPC_KIND_QUEUE},
+    {"kernel queue: made, id not told", PIPC_KIND_QUEUE},
+    {"kernel queue: made, mode not settled", PIPC_KIND_QUEUE},
+    {"names: built, not ready", PIPC_KIND_QUEUE},
+};
+
+enum { MOMENTS = sizeof moments / sizeof *moments };
 
 enum { BUILT_BYTES = 20000, BUILT_PLACES = 3, BUILT_SIZE = 64 };
 
@@ -57,9 +60,9 @@ static int build_queue(void)
 
 static int build(void *argument)
 {
-    const struct building *building = argument;
-    points_stop_at(building->point, 1);
-    return building->kind == PIPC_KIND_QUEUE ? build_queue() : build_memory();
+    const struct moment *moment = argument;
+    points_stop_at(points_find(moment->point), 1);
+    return moment->kind == PIPC_KIND_QUEUE ? build_queue() : build_memory();
 }
 
 static bool await_stop(pid_t child)
@@ -68,8 +71,15 @@ static bool await_stop(pid_t child)
     return waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status);
 }
 
-/* The peer's view: the header, and of the data what is there so far. */
-static void scribble(unsigned char *bytes, size_t count, uint64_t *random)
+/* What the peer does: one byte of the header gets one value, or some bytes of all that is there so far any. */
+struct scribble {
+    bool everywhere;
+    size_t byte;
+    unsigned char value;
+    uint64_t random;
+};
+
+static void scribble_everywhere(unsigned char *bytes, size_t count, uint64_t *random)
 {
     static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
     const size_t fields = offsetof(struct pipc_object, name);
@@ -88,28 +98,31 @@ static int remove_object(uint32_t kind)
 }
 
 /* Clears the name as its owner would by hand: a header that was scribbled on is mended first. */
-static void clear_name(const struct building *building, struct pipc_object *object, const struct pipc_object *saved)
+static void clear_name(uint32_t kind, struct pipc_object *object, const struct pipc_object *saved)
 {
     const size_t state = sizeof object->state;
     atomic_store(&object->state, PIPC_STATE_DEAD);
     memcpy((char *)object + state, (const char *)saved + state, sizeof *saved - state);
-    for (int tries = 0; tries < 8 && remove_object(building->kind) == 0; tries++)
+    for (int tries = 0; tries < 8 && remove_object(kind) == 0; tries++)
         ;
 }
 
-/* One builder frozen at a point, scribbled on, and let go. True: the point was on its way. */
-static bool freeze_and_scribble(const struct building *building, uint64_t *random, struct rig_figures *figures)
+/* One builder frozen, scribbled on, and let go. True: the moment came. */
+static bool freeze_and_scribble(const struct moment *moment, struct scribble *scribble, struct rig_figures *figures)
 {
-    pid_t child = test_fork(build, (void *)building);
+    pid_t child = test_fork(build, (void *)moment);
     if (!await_stop(child)) {
-        remove_object(building->kind); /* if it could be made: the purse for queues may be empty */
+        remove_object(moment->kind); /* if it could be made: the purse for queues may be empty */
         return false;
     }
     size_t bytes = 0;
-    struct pipc_object *object = probe_map(building->kind, test_name("b"), &bytes), saved;
+    struct pipc_object *object = probe_map(moment->kind, test_name("b"), &bytes), saved;
     REQUIRE(object != NULL);
     saved = *object;
-    scribble((unsigned char *)object, bytes, random);
+    if (scribble->everywhere)
+        scribble_everywhere((unsigned char *)object, bytes, &scribble->random);
+    else
+        ((unsigned char *)object)[scribble->byte] = scribble->value;
     int64_t began = test_now();
     kill(child, SIGCONT);
     CHECK_EQUAL(test_wait(child, 4 * WATCH_HANG), 0);
@@ -117,36 +130,67 @@ static bool freeze_and_scribble(const struct building *building, uint64_t *rando
     figures->hangs += took > WATCH_HANG;
     figures->worst_delay = took > figures->worst_delay ? took : figures->worst_delay;
     figures->trials++;
-    clear_name(building, object, &saved);
+    clear_name(moment->kind, object, &saved);
     probe_unmap(object, bytes);
     return true;
 }
 
-static int scribble_on_builders(void *argument)
+/* In a namespace of its own: when a label is overwritten, nobody knows the kernel queue any more that was made
+ * under it. */
+static void scribble_on_builders(test_body *body, const char *rig)
 {
-    struct rig_figures *figures = argument;
-    uint64_t random = (uint64_t)test_now(), trials = rig_trials(100000, 20000);
-    int64_t deadline = rig_is_long() ? test_now() + PIPC_SECONDS(30) : test_now() + PIPC_SECONDS(3);
-    uint32_t reached = 0;
+    struct rig_figures *figures = test_shared(sizeof *figures);
+    figures->rig = rig;
+    CHECK_EQUAL(test_in_private_ipc(0, body, figures), 0);
+    rig_tell(figures);
+}
+
+static int scribble_at_random(void *argument)
+{
+    struct scribble scribble = {.everywhere = true, .random = (uint64_t)test_now()};
+    uint64_t trials = rig_trials(100000, 100000);
+    int64_t deadline = rig_deadline(PIPC_SECONDS(2));
+    bool reached[MOMENTS] = {false};
     for (uint64_t i = 0; i < trials && (test_now() < deadline || i < 2 * MOMENTS) && test_failures() == 0; i++) {
-        struct building building = {.point = points_find(moments[i % MOMENTS]),
-                                    .kind = i / MOMENTS % 2 ? PIPC_KIND_QUEUE : PIPC_KIND_SHM};
-        if (building.point != POINTS_NONE && freeze_and_scribble(&building, &random, figures))
-            reached |= 1u << i % MOMENTS;
+        const struct moment *moment = &moments[i % MOMENTS];
+        if (points_find(moment->point) != POINTS_NONE && freeze_and_scribble(moment, &scribble, argument))
+            reached[i % MOMENTS] = true;
     }
-    CHECK(reached & 1u);
-    CHECK(reached & 2u);
+    CHECK(reached[0]);
+    CHECK(reached[1]);
     return 0;
 }
 
-/* In a namespace of its own: when a label is overwritten, nobody knows the kernel queue any more that was made
- * under it. */
 static void scribbling_on_what_is_being_built(void)
 {
-    struct rig_figures *figures = test_shared(sizeof *figures);
-    figures->rig = "hostile-builder";
-    CHECK_EQUAL(test_in_private_ipc(0, scribble_on_builders, figures), 0);
-    rig_tell(figures);
+    scribble_on_builders(scribble_at_random, "hostile-builder");
+}
+
+/* The header's fields, and of the name what is used and its end. */
+static uint64_t bytes_that_mean_something(void)
+{
+    return offsetof(struct pipc_object, name) + strlen(test_name("b")) + 1;
+}
+
+/* In an order that is nearly random, so that a part of them is a sample. */
+static int scribble_every_value(void *argument)
+{
+    const uint64_t step = 1000000007, bytes = bytes_that_mean_something(), total = MOMENTS * bytes * 256;
+    int64_t deadline = rig_deadline(PIPC_SECONDS(2));
+    struct rig_part part = rig_part(total);
+    for (uint64_t i = part.first; i < part.end && test_now() < deadline && test_failures() == 0; i++) {
+        uint64_t which = i % total * step % total;
+        const struct moment *moment = &moments[which % MOMENTS];
+        struct scribble scribble = {.byte = which / MOMENTS % bytes, .value = (unsigned char)(which / MOMENTS / bytes)};
+        if (points_find(moment->point) != POINTS_NONE)
+            freeze_and_scribble(moment, &scribble, argument);
+    }
+    return 0;
+}
+
+static void every_value_of_each_byte_of_a_header_being_built(void)
+{
+    scribble_on_builders(scribble_every_value, "hostile-builder-bytes");
 }
 
 /* ---- Claims without number ---- */
@@ -208,6 +252,7 @@ static void truncation_is_a_sigbus_where_memory_can_shrink(void)
 
 static const struct test tests[] = {
     {"G6", "scribbling_on_what_is_being_built", scribbling_on_what_is_being_built, 120},
+    {"G6", "every_value_of_each_byte_of_a_header_being_built", every_value_of_each_byte_of_a_header_being_built, 120},
     {"G6", "a_crowd_of_claims_holds_nobody_up", a_crowd_of_claims_holds_nobody_up, 120},
     {"G6", "truncation_is_a_sigbus_where_memory_can_shrink", truncation_is_a_sigbus_where_memory_can_shrink, 0},
 };

@@ -31,6 +31,15 @@ int64_t rig_deadline(int64_t short_span)
     return seconds > 0 ? test_now() + PIPC_SECONDS((int64_t)seconds) : INT64_MAX;
 }
 
+struct rig_part rig_part(uint64_t total)
+{
+    const char *text = getenv("PIPC_TORTURE_PART");
+    unsigned part = 1, parts = 1;
+    if (text && *text)
+        REQUIRE(sscanf(text, "%u/%u", &part, &parts) == 2 && part >= 1 && part <= parts && parts <= 10000);
+    return (struct rig_part){total * (part - 1) / parts, total * part / parts};
+}
+
 unsigned rig_entries(const char *folder)
 {
     unsigned count = 0;

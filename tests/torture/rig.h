@@ -6,6 +6,9 @@
  *     PIPC_TORTURE=long      as many trials as the long form asks for, however long that takes
  *     PIPC_TORTURE=SECONDS   no more than that for each test, and no more trials than the long form
  *
+ * Where every case of many is tried, PIPC_TORTURE_PART=K/N, such as 3/8, takes the Kth of N equal parts of them: N
+ * runs are one whole.
+ *
  * Each test that is a rig's ends with rig_tell(): one line
  *     RIG|name|backend|trials|kills|lost|duplicated|torn|hangs|leaks|worst_delay_ms
  * of which `./dev torture` makes its table and its file. */
@@ -35,6 +38,13 @@ uint64_t rig_trials(uint64_t small, uint64_t large);
 /* When to stop however many trials are left: `short_span` from now in the short form, the span that
  * PIPC_TORTURE names, or never, in the long. */
 int64_t rig_deadline(int64_t short_span);
+
+/* A part of numbered trials: all of them from 0 to total - 1, or those of the part that PIPC_TORTURE_PART names. */
+struct rig_part {
+    uint64_t first, end; /* the first that is not its own */
+};
+
+struct rig_part rig_part(uint64_t total);
 
 /* How many entries a folder has: "/proc/self/fd", "/proc/self/map_files". */
 unsigned rig_entries(const char *folder);

@@ -51,6 +51,7 @@ struct step_case {
     bool sends;            /* a message STEP_NEW may have come */
     bool drops_all;        /* any of the waiting ones may be gone */
     bool waits;            /* it sleeps at its end */
+    const void *more;      /* the rig's own */
 };
 
 /* Kills the call at its instants: all of them in the long form, up to 5000; else a sample within a span. */

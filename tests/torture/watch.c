@@ -12,6 +12,7 @@ enum { MOST_CRASHES = 5 };
 /* Shared with the child. */
 static struct board {
     _Atomic uint64_t next; /* trial */
+    struct rig_part part;
     _Atomic uint64_t slow; /* calls that ended, but too late */
     _Atomic int64_t worst;
     char doing[240];
@@ -57,7 +58,7 @@ static int serve(void *argument)
     unsigned failures = test_failures();
     points_forget();
     watch->begin(watch->prey);
-    while (atomic_load(&board->next) < watch->trials && test_now() < watch->deadline) {
+    while (atomic_load(&board->next) < board->part.end && test_now() < watch->deadline) {
         watch->trial(watch->prey, atomic_fetch_add(&board->next, 1));
         if (test_failures() != failures) {
             tell("failures, now", (int)test_failures());
@@ -98,9 +99,11 @@ void watch_trials(const struct watch *watch)
     struct rig_figures figures = {.rig = watch->rig};
     int crashes = 0;
     board = test_shared(sizeof *board);
+    board->part = rig_part(watch->trials);
+    atomic_store(&board->next, board->part.first);
     while (!follow(test_fork(serve, (void *)watch), &figures) && ++crashes < MOST_CRASHES)
         ;
-    figures.trials = atomic_load(&board->next);
+    figures.trials = atomic_load(&board->next) - board->part.first;
     figures.hangs += atomic_load(&board->slow);
     figures.worst_delay = atomic_load(&board->worst);
     rig_tell(&figures);

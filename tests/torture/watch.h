@@ -14,7 +14,7 @@ struct watch {
     void (*trial)(void *prey, uint64_t number);
     void (*end)(void *prey);
     void *prey;
-    uint64_t trials;
+    uint64_t trials; /* all; of them those of this run's part are made (rig.h) */
     int64_t deadline;
 };
 
