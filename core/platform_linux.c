@@ -245,7 +245,7 @@ static bool gone(char state)
 bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
 {
     pid_t tid = (pid_t)(identity & TID_MASK);
-    uint64_t mine = pipc_who()->pid_namespace, hash = identity >> TID_BITS & HASH_MASK;
+    uint64_t mine = pipc_self_namespace(), hash = identity >> TID_BITS & HASH_MASK;
     if (tid <= 0 || !mine || mine != pid_namespace)
         return false;
     if (kill(tid, 0) != 0 && errno == ESRCH)
