@@ -138,8 +138,9 @@ static const struct kind kind_queue = {PIPC_KIND_QUEUE,  kind_queue_open,  kind_
                                        kind_queue_facts, kind_queue_write, kind_queue_read};
 static const struct kind kind_shm = {PIPC_KIND_SHM,  kind_shm_open,  kind_shm_close, pipc_shm_remove,
                                      kind_shm_facts, kind_shm_write, kind_shm_read};
-static const struct kind kind_channel = {PIPC_KIND_CHANNEL,  kind_channel_open,  kind_channel_close, pipc_channel_remove,
-                                         kind_channel_facts, kind_channel_write, kind_channel_read};
+static const struct kind kind_channel = {PIPC_KIND_CHANNEL,   kind_channel_open,  kind_channel_close,
+                                         pipc_channel_remove, kind_channel_facts, kind_channel_write,
+                                         kind_channel_read};
 
 /* Runs a body for the queue, for memory, for the channel. */
 static inline void kind_all(void (*body)(const struct kind *kind))

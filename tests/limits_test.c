@@ -115,8 +115,7 @@ static void every_limit_of_the_kernel_is_answered_by_its_name(void)
             continue;
         met++;
         if (!CHECK_EQUAL(test_in_private_ipc(0, meet_limit, (void *)&limits[i]), 0))
-            fprintf(stderr, "that was %s for %s\n", limits[i].path,
-                    pipc_kind_word(limits[i].kind->number));
+            fprintf(stderr, "that was %s for %s\n", limits[i].path, pipc_kind_word(limits[i].kind->number));
     }
     CHECK(met > 0);
 }

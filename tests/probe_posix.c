@@ -1,4 +1,5 @@
-/* See probe.h. Memory: /pipc.queue.NAME, /pipc.shm.NAME, /pipc.channel.NAME. Kernel queue: /pipc.NAME.LABEL in 16 digits. */
+/* See probe.h. Memory: /pipc.queue.NAME, /pipc.shm.NAME, /pipc.channel.NAME. Kernel queue: /pipc.NAME.LABEL in 16
+ * digits. */
 #define _GNU_SOURCE
 #include "probe.h"
 

@@ -1,8 +1,10 @@
 /* Who is dead: true only if it is proven (core/platform.h). */
+#define _GNU_SOURCE
 #include "core/backend.h"
 #include "core/platform.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -82,12 +84,41 @@ static void who_cannot_look_takes_nobody_for_dead(void)
     CHECK_EQUAL(test_wait(test_fork(judge_without_descriptors, &me), PIPC_SECONDS(30)), 0);
 }
 
+struct known {
+    uint64_t parent, here;
+    pid_t dead;
+};
+
+/* Not even in which namespace we are. What kill() says is still a proof for a process. */
+static int judge_without_proc(void *argument)
+{
+    const struct known *known = argument;
+    char folder[] = "/tmp/pipc-proof-XXXXXX";
+    REQUIRE(mkdtemp(folder) != NULL);
+    REQUIRE(chdir(folder) == 0 && rmdir(folder) == 0 && chroot(".") == 0);
+    CHECK_EQUAL(pipc_self_namespace(), 0);
+    CHECK(!pipc_is_dead(known->parent ^ UINT64_C(1) << 35, known->here));
+    CHECK(!pipc_is_dead_process(getppid(), 0));
+    CHECK(pipc_is_dead_process(known->dead, wall_clock()));
+    return 0;
+}
+
+static void without_proc_nobody_is_taken_for_dead(void)
+{
+    struct known known = {pipc_self(), pipc_self_namespace(), test_fork(end_at_once, NULL)};
+    if (geteuid() != 0)
+        test_skip("only root can go where there is no /proc");
+    CHECK_EQUAL(test_wait(known.dead, PIPC_SECONDS(30)), 0);
+    CHECK_EQUAL(test_wait(test_fork(judge_without_proc, &known), PIPC_SECONDS(30)), 0);
+}
+
 static const struct test tests[] = {
     {"G4 G5", "what_is_no_identity_is_not_dead", what_is_no_identity_is_not_dead, 0},
     {"G4 G5", "a_process_is_dead_when_it_is_gone_a_zombie_or_another",
      a_process_is_dead_when_it_is_gone_a_zombie_or_another, 0},
     {"G4 G5", "a_process_of_another_user_lives", a_process_of_another_user_lives, 0},
     {"G4 G5", "who_cannot_look_takes_nobody_for_dead", who_cannot_look_takes_nobody_for_dead, 0},
+    {"G4 G5", "without_proc_nobody_is_taken_for_dead", without_proc_nobody_is_taken_for_dead, 0},
 };
 
 TEST_MAIN("proof", tests)
