@@ -4,11 +4,18 @@
 
 #include "core/backend.h"
 
+/* How well lingering before a sleep went lately; see wait.c. */
+struct pipc_luck {
+    uint32_t skip;   /* waits that sleep at once */
+    uint32_t seldom; /* how many they will be after the next that does not */
+};
+
 /* What a call notes of its thread. */
 struct pipc_thread {
     const char *function; /* the public call under way */
     const char *name;     /* of the object it is about; NULL: none yet */
     struct pipc_call *volatile innermost;
+    struct pipc_luck luck[2]; /* with pausing, with yielding */
 };
 extern PIPC_HIDDEN _Thread_local struct pipc_thread pipc_thread;
 

@@ -4,9 +4,9 @@
 #include "core/call.h"
 #include "core/object.h"
 
-#define JUDGE_EVERY  PIPC_MS(10) /* judging costs system calls */
-#define TURNS        6u
-#define SHORT_LINGER 8u
+#define JUDGE_EVERY PIPC_MS(10) /* judging costs system calls */
+#define TURNS       6u
+#define SHORT_PAUSE 8u
 
 int pipc_channel_verdict(const struct pipc_channel *channel, int error)
 {
@@ -38,10 +38,10 @@ int pipc_channel_begin(struct pipc_channel *channel, struct pipc_patience *patie
 
 /* Who holds the lock has it for some tens of nanoseconds, and his next record costs less while nobody takes the
  * lines of memory away from him: so others come back later and later. */
-static bool get_by_lingering(struct pipc_lock *lock, uint64_t self, int *error)
+static bool get_by_pausing(struct pipc_lock *lock, uint64_t self, int *error)
 {
     for (unsigned turn = 0; turn < TURNS; turn++) {
-        pipc_linger(SHORT_LINGER << turn);
+        pipc_pause(SHORT_PAUSE << turn);
         if (pipc_lock_try(lock, self)) {
             *error = 0;
             return true;
@@ -59,7 +59,7 @@ int pipc_channel_lock_slowly(struct pipc_channel *channel, struct pipc_lock *loc
     if (pipc_known_self.locks > 1 && pipc_lock_is_of(lock, self))
         pipc_fail(error, "this thread is at work on the same channel already: between reserve and commit, or peek and "
                          "release, or a signal handler interrupted its call");
-    else if (!get_by_lingering(lock, self, &error))
+    else if (!get_by_pausing(lock, self, &error))
         error = pipc_lock_take(lock, self, pipc_channel_namespace(channel), patience);
     if (error != 0 && error != PIPC_LOCK_STOLEN)
         pipc_known_self.locks--;

@@ -292,13 +292,13 @@ static PIPC_UNGUARDED bool something_to_read(void *argument)
 /* Looks a while without the lock, and without telling the producers that somebody waits. Not after many records in a
  * row: there it is better to fall behind, asleep, than to take each line of memory away from the producer while it
  * writes the next one to it. */
-static void watch(struct look *look)
+static void watch(struct look *look, const struct pipc_patience *patience)
 {
     _Atomic uint32_t *streak = &look->channel->streak;
     uint32_t records = atomic_load_explicit(streak, memory_order_relaxed);
     atomic_store_explicit(streak, 0, memory_order_relaxed);
     if (!look->channel->no_spin && records <= STREAK)
-        pipc_spin_until(something_to_read, look);
+        pipc_spin_until(something_to_read, look, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 static int out_of_time(struct pipc_patience *patience, int64_t *began)
@@ -330,7 +330,7 @@ static int patiently(struct look *look, struct pipc_patience *patience)
     bool slept = false;
     int error = pipc_channel_reader_of(channel, &look->reader);
     if (!error && !patience->nowait)
-        watch(look);
+        watch(look, patience);
     if (!error)
         error = look_again_and_again(look, patience);
     while (error == PIPC_E_EMPTY) {

@@ -182,9 +182,9 @@ static PIPC_UNGUARDED bool room_changed(void *argument)
 }
 
 /* Looks a while whether the readers move on. */
-static bool watch_room(struct pipc_channel *channel)
+static bool watch_room(struct pipc_channel *channel, const struct pipc_patience *patience)
 {
-    return !channel->no_spin && pipc_spin_until(room_changed, channel);
+    return !channel->no_spin && pipc_spin_until(room_changed, channel, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 /* Who slept passes the wake-up on: there may be room for another, or it was not enough for this one. */
@@ -194,7 +194,7 @@ static int patiently(const struct attempt *attempt, struct pipc_patience *patien
     struct pipc_word *room = &channel->control->room;
     bool slept = false;
     int error = once(attempt, patience);
-    if (error == PIPC_E_FULL && !patience->nowait && watch_room(channel))
+    if (error == PIPC_E_FULL && !patience->nowait && watch_room(channel, patience))
         error = once(attempt, patience);
     while (error == PIPC_E_FULL) {
         if (patience->nowait || is_stuck(channel, attempt->self))

@@ -38,6 +38,7 @@ struct pipc_control {
     _Atomic int64_t audit_at;      /* when the books were compared last */
     _Atomic uint32_t audit_wanted; /* a sender found no room: count what the kernel really holds */
     struct pipc_word room;         /* what senders sleep on, woken one by one; receivers look at it each time */
+    _Atomic uint32_t free_hint;    /* a slot freed lately */
 
     /* The senders' side. */
     _Alignas(64) _Atomic uint64_t tickets; /* the last ticket drawn */
@@ -45,7 +46,6 @@ struct pipc_control {
     _Atomic uint64_t high_water;
     _Atomic int64_t takeover_at; /* when RESERVED slots of the dead were looked for last */
     _Atomic int32_t last_sender;
-    _Atomic uint32_t free_hint; /* a slot freed lately */
 
     /* What receivers sleep on; senders look at it each time. */
     _Alignas(64) struct pipc_word items; /* receivers of any message, woken one by one */
@@ -108,6 +108,7 @@ struct pipc_queue {
     uint32_t rights;
     bool no_spin;
     _Atomic uint32_t hint; /* where this handle found a free slot last */
+    _Atomic uint64_t gone; /* messages gone, when it looked last */
     struct pipc_interrupts interrupts;
     void *data; /* the mapping */
 };

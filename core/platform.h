@@ -21,6 +21,7 @@ enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, i
 /* Wakes up to `count` sleepers; tells how many, or 0 where nobody can know. Async-signal-safe. */
 int pipc_wake_on(const _Atomic uint32_t *word, int count);
 
+void pipc_yield(void);    /* lets others run on this processor first, if there are any */
 bool pipc_may_spin(void); /* is there more than one processor? */
 
 /* What a thread knows of itself. Forgotten in a forked child: by a handler after fork(), and by `*pipc_alive`,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -84,6 +85,11 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
     (void)word;
     (void)count;
     return 0;
+}
+
+void pipc_yield(void)
+{
+    sched_yield();
 }
 
 bool pipc_may_spin(void)

@@ -92,6 +92,12 @@ int pipc_wake_on(const _Atomic uint32_t *word, int count)
     return woken > 0 ? (int)woken : 0;
 }
 
+void pipc_yield(void)
+{
+    sched_yield();
+}
+
+/* What this process may run on does not matter: the others may run elsewhere. */
 bool pipc_may_spin(void)
 {
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;

@@ -11,6 +11,19 @@
 
 #define BOUNCE 8192 /* kernel messages up to this size are put together on the stack */
 
+/* Messages in the books, or 0 if they cannot be more than ever before: the receivers' counters, which they write all
+ * the time, are not looked at then. What this handle saw of them earlier was less. */
+static PIPC_FLAT uint64_t level_to_note(struct pipc_queue *queue)
+{
+    struct pipc_control *control = queue->control;
+    uint64_t most = pipc_sent(control) - atomic_load_explicit(&queue->gone, memory_order_relaxed);
+    if (most <= atomic_load_explicit(&control->high_water, memory_order_relaxed))
+        return 0;
+    uint64_t gone = atomic_load(&control->received) + atomic_load(&control->purged), sent = pipc_sent(control);
+    atomic_store_explicit(&queue->gone, gone, memory_order_relaxed);
+    return sent > gone ? sent - gone : 0;
+}
+
 /* `level`: messages in the books when this one was about to be sent, itself included. Counted then, because a
  * receiver may have taken it by now. */
 static PIPC_FLAT void note_sent(struct pipc_queue *queue, uint64_t level)
@@ -122,7 +135,7 @@ static PIPC_FLAT int send_once(struct pipc_queue *queue, const pipc_message *mes
     struct pipc_slot *place = &queue->slots[slot];
     PIPC_POINT("send: reserved, no ticket");
     atomic_store(&place->ticket, pipc_ticket(queue));
-    uint64_t level = pipc_messages_in_books(queue->control);
+    uint64_t level = level_to_note(queue);
     PIPC_POINT("send: ticket stored");
     atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
     error = send_through_kernel(queue, message, slot, word);

@@ -15,8 +15,8 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
             *slot = at;
             return true;
         }
-        sum = (sum ^ seen) * UINT64_C(0x9e3779b97f4a7c15);
-        sum ^= sum >> 29;
+        uint64_t mix = (seen + at * UINT64_C(0xd6e8feb86659fd93)) * UINT64_C(0x9e3779b97f4a7c15);
+        sum += mix ^ mix >> 32; /* no link depends on the one before: several are computed at once */
         PIPC_POINT("slot: one seen, not the next");
         at = at + 1 < queue->max_messages ? at + 1 : 0;
     } while (at != start);
@@ -73,18 +73,20 @@ static int reserve_anywhere(struct pipc_queue *queue, uint32_t start, uint32_t *
     return pipc_fail(PIPC_E_BUSY, "the queue changes faster than it can be looked through");
 }
 
-/* The place used last is warm; the one freed last is the way out of a full queue; a queue that fills
- * up finds the next place right behind the last. */
+/* The place used last is warm; in a queue that is filled and emptied in order the one behind it is free, or will be
+ * next; else the one freed last is. */
 int pipc_slot_reserve_other(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 {
     struct pipc_control *control = queue->control;
-    uint32_t at = atomic_load_explicit(&queue->hint, memory_order_relaxed);
-    uint32_t freed = atomic_load_explicit(&control->free_hint, memory_order_relaxed);
+    uint32_t next = *slot + 1 < queue->max_messages ? *slot + 1 : 0, freed;
     int error = 0;
-    if (freed < queue->max_messages && pipc_slot_reserve_at(queue, freed, word))
+    *slot = next;
+    if (!pipc_slot_reserve_at(queue, next, word)) {
+        freed = atomic_load_explicit(&control->free_hint, memory_order_relaxed);
         *slot = freed;
-    else
-        error = reserve_anywhere(queue, at, slot, word);
+        if (freed >= queue->max_messages || !pipc_slot_reserve_at(queue, freed, word))
+            error = reserve_anywhere(queue, next, slot, word);
+    }
     if (error == 0)
         atomic_store_explicit(&queue->hint, *slot, memory_order_relaxed);
     else if (!atomic_load_explicit(&control->audit_wanted, memory_order_relaxed))

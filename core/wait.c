@@ -3,14 +3,18 @@
 
 #include <limits.h>
 
+#include "core/call.h"
 #include "core/object.h"
 #include "core/platform.h"
 
-#define WATCHED 2u
-#define ASLEEP  1u
-#define MARKS   PIPC_WORD_MARKS
-#define STEP    4u
-#define SPINS   400
+#define WATCHED      2u
+#define ASLEEP       1u
+#define MARKS        PIPC_WORD_MARKS
+#define QUICK_LOOKS  100
+#define STEP         4u
+#define WAY_TOO_LONG PIPC_US(500) /* the others have work of their own: who sleeps gets the processor back sooner */
+#define SELDOM       255
+#define HARDLY_EVER  4095
 
 int pipc_patience_limit(struct pipc_patience *patience, int64_t span)
 {
@@ -51,43 +55,16 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
     return left < 0 ? 0 : left < slice ? left : slice;
 }
 
-/* Spins of this process that failed since the last one that did not. Where none succeeds (the peer has the same
- * processor, or answers slowly) it is tried more and more seldom, in the end once in 256 waits. */
-static _Atomic unsigned failed_spins;
-
-#define PATIENT_SPINS 8u /* failures before that */
-
-static int most_spins(void)
+/* Is there another processor, on which what is waited for may happen meanwhile? */
+static bool others(void)
 {
     static _Atomic int known = -1;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (value < 0) {
-        value = pipc_may_spin() ? SPINS : 0;
+        value = pipc_may_spin();
         atomic_store_explicit(&known, value, memory_order_relaxed);
     }
     return value;
-}
-
-static int spins(void)
-{
-    static _Atomic unsigned waits;
-    int value = most_spins();
-    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
-    if (failed < PATIENT_SPINS || value == 0)
-        return value;
-    unsigned seldom = failed - PATIENT_SPINS < 8 ? failed - PATIENT_SPINS : 8;
-    return atomic_fetch_add_explicit(&waits, 1, memory_order_relaxed) & ((1u << seldom) - 1) ? 0 : value;
-}
-
-/* Tells `found`, how a spin ended. */
-static bool note_spin(bool found)
-{
-    unsigned failed = atomic_load_explicit(&failed_spins, memory_order_relaxed);
-    if (found && failed)
-        atomic_store_explicit(&failed_spins, 0, memory_order_relaxed);
-    else if (!found && failed < PATIENT_SPINS + 8)
-        atomic_store_explicit(&failed_spins, failed + 1, memory_order_relaxed);
-    return found;
 }
 
 static inline void relax(void)
@@ -104,24 +81,61 @@ static bool unchanged(struct pipc_word *word, uint32_t announced)
     return ((atomic_load(&word->word) ^ announced) & ~MARKS) == 0;
 }
 
-bool pipc_spin_until(bool (*changed)(void *argument), void *argument)
+static void pause_a_little(void)
 {
-    int left = spins();
-    if (left == 0)
-        return false;
-    while (!changed(argument)) {
-        if (--left == 0)
-            return note_spin(false);
+    for (int i = 0; i < 4; i++)
         relax();
-    }
-    return note_spin(true);
 }
 
-void pipc_linger(unsigned times)
+/* Passes time until `changed`; keeps account of how that goes. */
+static bool pass_time(struct pipc_luck *luck, int64_t span, void (*pass)(void), bool (*changed)(void *), void *argument)
 {
-    if (most_spins() > 0)
-        while (times-- > 0)
-            relax();
+    if (luck->skip > 0) {
+        luck->skip--;
+        return false;
+    }
+    int64_t began = pipc_now(), spent = 0;
+    bool hit = false;
+    while (!hit && spent < span) {
+        pass();
+        hit = changed(argument);
+        spent = pipc_now() - began;
+    }
+    if (spent > WAY_TOO_LONG)
+        luck->seldom = HARDLY_EVER;
+    else if (hit)
+        luck->seldom = 0;
+    else if (luck->seldom < SELDOM)
+        luck->seldom = luck->seldom * 2 + 1;
+    luck->skip = luck->seldom;
+    return hit;
+}
+
+/* Sleeping and being woken costs both sides system calls and a timer, and the kernel's time to find a processor; it is
+ * worth while to linger a little before. Another processor may do what is waited for meanwhile; or this one, if it is
+ * offered to others. Whichever came to nothing lately a thread tries more and more seldom. */
+bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span)
+{
+    struct pipc_luck *luck = pipc_thread.luck;
+    return (others() && pass_time(&luck[0], span, pause_a_little, changed, argument)) ||
+           pass_time(&luck[1], span, pipc_yield, changed, argument);
+}
+
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t span)
+{
+    bool quickly = others() && pipc_thread.luck[0].skip == 0;
+    for (int looks = 0; quickly && looks < QUICK_LOOKS; looks++) {
+        if (changed(argument))
+            return true;
+        relax();
+    }
+    return pipc_linger(changed, argument, span);
+}
+
+void pipc_pause(unsigned times)
+{
+    while (others() && times-- > 0)
+        relax();
 }
 
 struct announced {
@@ -129,15 +143,16 @@ struct announced {
     uint32_t value;
 };
 
-static bool has_changed(void *argument)
+static bool is_bumped(void *argument)
 {
-    struct announced *announced = argument;
+    const struct announced *announced = argument;
     return !unchanged(announced->word, announced->value);
 }
 
-static bool spin(struct pipc_word *word, uint32_t value)
+static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_patience *patience)
 {
-    return pipc_spin_until(has_changed, &(struct announced){word, value});
+    struct announced announced = {word, value};
+    return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 uint32_t pipc_word_announce(struct pipc_word *word)
@@ -163,11 +178,9 @@ static void leave_sleepers(struct pipc_word *word)
         ;
 }
 
-int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+static int doze(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
 {
-    int error = pipc_patience_check(patience);
-    if (error || (!patience->no_spin && spin(word, announced)))
-        return error;
+    int error = 0;
     uint32_t value;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;
     atomic_fetch_add(&word->sleepers, 1);
@@ -182,17 +195,25 @@ int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_pati
     return error;
 }
 
+int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+{
+    int error = pipc_patience_check(patience);
+    return error || linger(word, announced, patience) ? error : doze(word, announced, patience);
+}
+
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
 {
+    int error = pipc_patience_check(patience);
+    if (error)
+        return error;
     if (watch->announced) {
         watch->slept = true;
-        int ended = pipc_word_sleep(word, watch->value, patience);
-        if (ended)
-            return ended;
+        error = doze(word, watch->value, patience);
     }
+    bool first = !watch->announced;
     watch->value = pipc_word_announce(word);
-    watch->announced = true;
-    return 0;
+    watch->announced = !first || !linger(word, watch->value, patience);
+    return error;
 }
 
 /* The marks come down unless more are asleep than will be woken. Who falls asleep between the count and the

@@ -61,13 +61,19 @@ struct pipc_word {
     _Atomic uint32_t sleepers;
 };
 
+#define PIPC_LINGER PIPC_US(50) /* longer than a processor takes to awake */
+
+/* Before a sleep: asks again and again, for `span` at most, whether `changed`; or not at all where that came to nothing
+ * lately. */
+bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span);
+
 #define PIPC_SLICE PIPC_MS(40) /* how late a lost wake-up can make a waiter */
 
-/* Asks again and again, for some microseconds, whether `changed`; not at all where there is one processor only. */
-bool pipc_spin_until(bool (*changed)(void *argument), void *argument);
+/* The same for what changes within less than a microsecond, as memory does: looks closely at first. */
+bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t span);
 
-/* Does nothing for a moment, where spinning makes sense: `times` of some 20 ns. */
-void pipc_linger(unsigned times);
+/* Does nothing for a moment, `times` of some 20 ns, where there is another processor. */
+void pipc_pause(unsigned times);
 
 uint32_t pipc_word_announce(struct pipc_word *word);
 
@@ -78,8 +84,8 @@ struct pipc_watch {
     bool slept;
 };
 
-/* After a look that found nothing: announces, or if that is done sleeps and announces again. 0: look again. Else as
- * pipc_patience_check. */
+/* After a look that found nothing: announces, and lingers a little; if that is done sleeps, and announces again. 0:
+ * look again. Else as pipc_patience_check. */
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience);
 
 /* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.

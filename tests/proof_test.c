@@ -96,7 +96,7 @@ static int judge_without_proc(void *argument)
     char folder[] = "/tmp/pipc-proof-XXXXXX";
     REQUIRE(mkdtemp(folder) != NULL);
     REQUIRE(chdir(folder) == 0 && rmdir(folder) == 0 && chroot(".") == 0);
-    CHECK_EQUAL(pipc_self_namespace(), 0);
+    CHECK_EQUAL(pipc_who()->pid_namespace, 0);
     CHECK(!pipc_is_dead(known->parent ^ UINT64_C(1) << 35, known->here));
     CHECK(!pipc_is_dead_process(getppid(), 0));
     CHECK(pipc_is_dead_process(known->dead, wall_clock()));
@@ -105,7 +105,7 @@ static int judge_without_proc(void *argument)
 
 static void without_proc_nobody_is_taken_for_dead(void)
 {
-    struct known known = {pipc_self(), pipc_self_namespace(), test_fork(end_at_once, NULL)};
+    struct known known = {pipc_self(), pipc_who()->pid_namespace, test_fork(end_at_once, NULL)};
     if (geteuid() != 0)
         test_skip("only root can go where there is no /proc");
     CHECK_EQUAL(test_wait(known.dead, PIPC_SECONDS(30)), 0);
