@@ -59,6 +59,7 @@ static inline void pipc_writer_advance(struct pipc_writer *writer, uint64_t end,
     writer->number += records;
     atomic_store_explicit(&writer->sent, atomic_load_explicit(&writer->sent, memory_order_relaxed) + records,
                           memory_order_relaxed);
+    PIPC_POINT("channel: counted, head not moved");
     atomic_store_explicit(&writer->head, end, memory_order_release);
 }
 

@@ -105,7 +105,10 @@ static void judge_figures(struct step_stage *stage, const struct harvest *harves
     pipc_channel_info info = parcel_info(stage->handle);
     uint64_t there = count(harvest, 0, RING_NEXT + 1),
              most = there + (of->delivery == PIPC_DELIVER_ONCE ? of->takes : 0);
-    uint64_t moved = of->at_the_end ? RING_SIZE / 112 + 1 : 0, dead = stage->of->dies || (of->never && !stage->whole);
+    uint64_t moved = of->at_the_end ? RING_SIZE / 112 + 1 : 0;
+    uint64_t dead = stage->of->dies || (of->never && !stage->whole);
+    if (of->exact)
+        dead = 0;
     if (info.sent + dead < there || info.sent > most + moved + dead)
         step_bad(stage, &stage->figures.lost, "%llu are counted as sent, %llu were there",
                  (unsigned long long)info.sent, (unsigned long long)there);
@@ -173,7 +176,11 @@ static void check_subscriptions(struct step_stage *stage)
 void ring_judge(struct step_stage *stage)
 {
     struct harvest harvest = {0};
+    uint64_t left = parcel_info(stage->handle).records;
     reap(stage, &harvest);
+    if (ring_case_of(stage)->exact && stage->whole && left != count(&harvest, 0, RING_NEXT))
+        step_bad(stage, &stage->figures.lost, "%llu were told to be there, %u were", (unsigned long long)left,
+                 count(&harvest, 0, RING_NEXT));
     judge_harvest(stage, &harvest);
     judge_figures(stage, &harvest);
     check_room(stage);

@@ -25,6 +25,7 @@ struct ring_case {
     bool reads;       /* those waiting may have been seen */
     bool at_the_end;  /* the next record wraps around */
     bool full;        /* there is no room for another */
+    bool exact;       /* whoever died before left nothing uncounted */
 };
 
 const struct ring_case *ring_case_of(const struct step_stage *stage);

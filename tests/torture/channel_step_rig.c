@@ -222,6 +222,7 @@ static int call_remove(struct step_stage *stage)
                                             .call = call_it,                                                           \
                                             .judge = judge_it,                                                         \
                                             .more = &more,                                                             \
+                                            .short_span = PIPC_MS(80),                                                 \
                                             __VA_ARGS__});                                                             \
     }
 
@@ -287,6 +288,10 @@ ON(look_at_statistics, call_statistics, (ONE, ALL), .waiting = WAITING)
 ON(interrupt, call_interrupt, (ONE, ONCE), .waiting = WAITING)
 ON(repair_of_a_send, call_send, (ONE, ONCE, .fresh = 1), .waiting = WAITING,
    AFTER(call_send_dying, "channel: shown, head not moved"))
+ON(repair_of_a_count, call_send, (ONE, ONCE, .fresh = 1, .exact = true), .waiting = WAITING,
+   AFTER(call_send_dying, "channel: counted, head not moved"))
+ON(send_after_a_taking, call_send, (ONE, ONCE, .fresh = 1, .takes = 1, .reads = true, .exact = true),
+   .waiting = WAITING, AFTER(call_receive, "channel: taken, not counted"))
 ON(repair_of_a_reservation, call_send, (MANY, ONCE, .fresh = 1), .waiting = WAITING,
    AFTER(call_reserve_dying, "channel: reserved, head not moved"))
 ON(skip_of_a_reservation, call_receive, (MANY, ONCE, .takes = 1, .reads = true), .waiting = WAITING,
@@ -342,6 +347,8 @@ static const struct test tests[] = {
     TEST("G1", look_at_statistics),
     TEST("G1", interrupt),
     TEST("G1 G2 G4", repair_of_a_send),
+    TEST("G1 G2 G4", repair_of_a_count),
+    TEST("G1 G3 G4", send_after_a_taking),
     TEST("G1 G2 G4", repair_of_a_reservation),
     TEST("G1 G2 G4", skip_of_a_reservation),
     TEST("G1 G3 G4", redelivery),

@@ -425,8 +425,8 @@ static void storm_of_deaths_over_a_channel_loses_doubles_tears_and_strands_nothi
 {
     struct storm storm = {.tally = test_shared(sizeof *storm.tally), .figures = {.rig = "channel-storm"}};
     struct crew_board *board = crew_board_make();
-    int64_t until = rig_deadline(PIPC_SECONDS(10));
-    uint64_t goal = rig_trials(1600, 200000);
+    int64_t until = rig_deadline(PIPC_SECONDS(6));
+    uint64_t goal = rig_trials(1000, 200000);
     storm.crew = (struct crew){.board = board,
                                .points = CREW_POINTS_OF_QUEUES,
                                .seats = CREW_SEATS,

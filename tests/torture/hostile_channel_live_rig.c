@@ -111,7 +111,7 @@ static void a_large_ring_full_of_hostile_heads_holds_nobody_up(void)
 {
     struct rig_figures figures = {.rig = "hostile-channel-large"};
     uint64_t random = (uint64_t)test_now();
-    int64_t deadline = rig_deadline(PIPC_SECONDS(3));
+    int64_t deadline = rig_deadline(PIPC_SECONDS(2));
     prey_begin(&prey);
     for (unsigned turn = 0; turn < 6 * HEAD_KINDS && (turn < 12 || test_now() < deadline); turn++) {
         unsigned at = (unsigned)((turn * 7 + (uint64_t)random) % (6 * HEAD_KINDS)), kind = at / 6;
@@ -181,7 +181,7 @@ static void scribbling_while_traffic_runs(void)
 {
     struct scene *scene = test_shared(sizeof *scene);
     struct rig_figures figures = {.rig = "hostile-channel-traffic"};
-    int64_t deadline = rig_deadline(PIPC_SECONDS(3));
+    int64_t deadline = rig_deadline(PIPC_SECONDS(2));
     prey_begin(&prey);
     scene->it = &prey;
     for (scene->kind = 0; scene->kind < PREY_KINDS && test_failures() == 0; scene->kind++) {

@@ -67,7 +67,7 @@ static void scribble_byte(void *argument, uint64_t number)
 static void every_value_of_each_live_byte_under_each_call(void)
 {
     watch_trials(&(struct watch){"hostile-channel-bytes", prey_begin, scribble_byte, prey_end, &prey,
-                                 (uint64_t)PREY_CALLS * PREY_KINDS * BYTES * 256, rig_deadline(PIPC_SECONDS(3))});
+                                 (uint64_t)PREY_CALLS * PREY_KINDS * BYTES * 256, rig_deadline(PIPC_SECONDS(2))});
 }
 
 /* ---- At random ---- */
@@ -99,7 +99,7 @@ static void scribble_at_random(void *argument, uint64_t number)
 static void control_readers_and_ring_at_random(void)
 {
     watch_trials(&(struct watch){"hostile-channel-ring", prey_begin, scribble_at_random, prey_end, &prey,
-                                 rig_trials(100000, 2000000), rig_deadline(PIPC_SECONDS(3))});
+                                 rig_trials(100000, 2000000), rig_deadline(PIPC_SECONDS(2))});
 }
 
 static const struct test tests[] = {

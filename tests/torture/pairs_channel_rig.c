@@ -386,7 +386,7 @@ static void meet(struct pairs_stage *stage, const struct meeting *who, int64_t d
 static void stop(unsigned call, const char *rig)
 {
     struct pairs_stage stage;
-    const int64_t short_span = PIPC_MS(1000);
+    const int64_t short_span = PIPC_MS(600);
     const unsigned kinds = 6;
     int64_t deadline = rig_deadline(short_span);
     uint64_t turn = (uint64_t)test_now() / 1000;
@@ -434,14 +434,14 @@ static void a_stopped_peek_and_any_death_harm_nobody(void)
 static void a_reader_that_is_lapped_gets_whole_records(void)
 {
     struct pairs_stage stage;
-    int64_t deadline = rig_deadline(PIPC_MS(1000));
+    int64_t deadline = rig_deadline(PIPC_MS(600));
     pairs_begin(&stage, "pairs/channel laps");
     for (unsigned i = 0; i < 4 && test_failures() == 0; i++) {
         struct meeting who = {.stopped = &calls[3 + i / 2],
                               .killed = &calls[LAPPING],
                               .producers = i % 2 ? PIPC_PRODUCERS_MANY : PIPC_PRODUCERS_ONE,
                               .delivery = PIPC_DELIVER_LATEST};
-        meet(&stage, &who, rig_is_long() ? deadline : test_now() + PIPC_MS(250));
+        meet(&stage, &who, rig_is_long() ? deadline : test_now() + PIPC_MS(150));
     }
     pairs_end(&stage);
 }

@@ -192,7 +192,7 @@ void step_everywhere(const struct step_case *of)
     stay_on_one_processor();
     rehearse(&stage);
     record(&stage, &steps);
-    visit(&stage, &steps, rig_deadline(SHORT_SPAN));
+    visit(&stage, &steps, rig_deadline(of->short_span ? of->short_span : SHORT_SPAN));
     printf("STEP|%s|%" PRIu32 " instructions%s|%" PRIu32 " instants|%" PRIu64 " kills|%" PRIu32 " strayed\n", of->name,
            steps.length, steps.whole ? "" : " and more", steps.count, stage.figures.kills, strayed);
     steps_free(&steps);

@@ -52,6 +52,7 @@ struct step_case {
     bool drops_all;        /* any of the waiting ones may be gone */
     bool waits;            /* it sleeps at its end */
     const void *more;      /* the rig's own */
+    int64_t short_span;    /* of the killing, in the short form; 0: 250 ms */
 };
 
 /* Kills the call at its instants: all of them in the long form, up to 5000; else a sample within a span. */
