@@ -116,6 +116,28 @@ check fails slots -DEACH=2 -DCROWD -DONE_SCAN
 check fails slots -DBIG -DORDER -DSTAGED_FIRST
 check fails slots -DBIG -DORDER -DSTALE_ORDER
 
+# The channel's ring: what was confirmed is taken once, whole, in order, a second time only with a mark.
+check holds channel
+check holds channel -DMANY -DCANCELS=1
+check holds channel -DPRODUCERS=1 -DCELLS=2 -DKILLS=2
+check holds channel -DPRODUCERS=1 -DCELLS=2 -DKILLS=2 -DMANY -DCANCELS=1
+check holds channel -DEACH=1 -DKILLS=1
+check holds channel -DEACH=1 -DKILLS=1 -DMANY
+check holds channel -DBATCH -DKILLS=1
+check holds channel -DLATEST -DEACH=5
+check fails channel -DNO_EMPTY -DPRODUCERS=1 -DCELLS=2
+check fails channel -DEMPTY_LATE -DPRODUCERS=1 -DCELLS=2
+check fails channel -DFIRST_FIRST -DBATCH -DKILLS=1
+check fails channel -DNO_REPAIR -DEACH=1 -DKILLS=1
+check fails channel -DSHOW_FIRST -DPRODUCERS=1 -DCELLS=2
+check fails channel -DSKIP_LIVING -DMANY
+check fails channel -DSKIP_BY_STORE -DMANY -DEACH=1 -DKILLS=1
+check fails channel -DNOTED_LATE -DPRODUCERS=1 -DCELLS=2 -DKILLS=2
+check fails channel -DNO_MARK -DPRODUCERS=1 -DCELLS=2 -DKILLS=2
+check fails channel -DTIGHT -DCELLS=2
+check fails channel -DNOT_ASKED -DLATEST -DEACH=5
+check fails channel -DASKED_FIRST -DLATEST -DEACH=5
+
 # The names: one builder, one READY object, nobody in the way, nothing left.
 check holds names_posix -DKILLS=2 -DFAILS=1
 check fails names_posix -DKILLS=2 -DNO_LOCK
@@ -141,6 +163,9 @@ check fails names_sysv -DKILLS=2 -DLABEL_LATE
 
 if [ "${1-}" = --deep ]; then
     deep=-deep
+    check holds channel -DEACH=1 -DKILLS=2
+    check holds channel -DEACH=1 -DKILLS=2 -DMANY -DCANCELS=1
+    check holds channel -DBATCH -DKILLS=2 -DCELLS=4
     check holds slots -DKILLS=2 -DCALLS=2 -DEACH=2
     check holds slots -DKILLS=2 -DEACH=2 -DORDER
     check holds slots -DKILLS=2 -DEACH=2 -DCROWD
