@@ -183,7 +183,8 @@ PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, in
 /** Shows reserved records to the receivers, at once and in their order. Never waits.
  *  @param channel as reserved from
  *  @param records all that this thread reserved and did not commit yet, in the order of their reservation, each with
- *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order)
+ *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order, each
+ *         once)
  *  @param count how many, at least 1
  *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, or a size has grown; nothing is committed),
  *    #PIPC_E_REMOVED (they are given up), #PIPC_E_BUSY (called in a handler)
