@@ -131,7 +131,7 @@ int pipc_queue_verdict(const struct pipc_queue *queue, int error);
  * have been forked into another namespace. */
 static inline uint64_t pipc_queue_namespace(const struct pipc_queue *queue)
 {
-    return queue->pid_namespace == pipc_who()->pid_namespace ? queue->pid_namespace : 0;
+    return queue->pid_namespace == pipc_self_namespace() ? queue->pid_namespace : 0;
 }
 
 /* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,

@@ -60,7 +60,7 @@ uint32_t pipc_control_mode(uint32_t mode)
 
 int pipc_namespace_check(const struct pipc_object *object, uint32_t flags)
 {
-    uint64_t mine = pipc_who()->pid_namespace;
+    uint64_t mine = pipc_self_namespace();
     if ((flags & PIPC_FOREIGN_PIDS) || !mine || !object->pid_namespace || mine == object->pid_namespace)
         return 0;
     return pipc_fail(PIPC_E_NAMESPACE,
@@ -149,7 +149,7 @@ void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *
     object->nonce = pipc_random();
     object->size = request->size;
     object->created = PIPC_SECONDS(now.tv_sec) + now.tv_nsec;
-    object->pid_namespace = pipc_who()->pid_namespace;
+    object->pid_namespace = pipc_self_namespace();
     object->owner = geteuid();
     object->creator = getpid();
     object->queue_label = 0;

@@ -44,6 +44,17 @@ static inline struct pipc_who *pipc_who(void)
     return known->self && atomic_load_explicit(pipc_alive, memory_order_relaxed) ? known : pipc_learn_self();
 }
 
+/* This process, and pipc_pid_namespace(). */
+static inline int32_t pipc_self_pid(void)
+{
+    return pipc_who()->pid;
+}
+
+static inline uint64_t pipc_self_namespace(void)
+{
+    return pipc_who()->pid_namespace;
+}
+
 uint64_t pipc_self_process(void); /* the identity of this process: of its first thread */
 uint64_t pipc_nobody(void);       /* an identity of this thread that says nothing of its life: thread id 0 */
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before

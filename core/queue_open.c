@@ -100,7 +100,7 @@ static int join(struct pipc_queue *queue, const char *name, uint32_t flags, cons
 /* Touches the staging buffer: the kernel shall never have to map its pages in the middle of a take. */
 static void settle(struct pipc_queue *queue)
 {
-    uint64_t mine = pipc_who()->pid_namespace;
+    uint64_t mine = pipc_self_namespace();
     queue->pid_namespace = mine == queue->object->pid_namespace ? mine : 0;
     const volatile unsigned char *staging = (const volatile unsigned char *)queue->staging;
     for (uint32_t at = 0; at < queue->kernel_size; at += 1024)

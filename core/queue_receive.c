@@ -149,7 +149,7 @@ static PIPC_FLAT void count_received(struct pipc_queue *queue)
     struct pipc_control *control = queue->control;
     uint64_t received = atomic_load_explicit(&control->received, memory_order_relaxed);
     atomic_store_explicit(&control->received, received + 1, memory_order_relaxed);
-    atomic_store_explicit(&control->last_receiver, pipc_who()->pid, memory_order_relaxed);
+    atomic_store_explicit(&control->last_receiver, pipc_self_pid(), memory_order_relaxed);
 }
 
 static PIPC_FLAT int deliver_staged(struct receive *receive, const struct pipc_claimed *staged)

@@ -2,7 +2,7 @@
  *  What every part of pipc shares: flags, time spans, names, the export marker.
  *
  *  Names (Q1): 1 to 200 bytes, any byte but '/', 0x00-0x1f and 0x7f, UTF-8 welcome, and neither
- *  "." nor "..". No leading slash, no numeric key. Queues and memory have separate name spaces.
+ *  "." nor "..". No leading slash, no numeric key. Queues, channels and memory have separate name spaces.
  */
 #ifndef PIPC_BASE_H
 #define PIPC_BASE_H
@@ -24,8 +24,8 @@
 
 /** @name Flags of the opening calls
  *  @{ */
-#define PIPC_READ         0x0001u    /**< Ask for the right to read (a queue: to receive). */
-#define PIPC_WRITE        0x0002u    /**< Ask for the right to write (a queue: to send). */
+#define PIPC_READ         0x0001u    /**< Ask for the right to read (a queue, a channel: to receive). */
+#define PIPC_WRITE        0x0002u    /**< Ask for the right to write (a queue, a channel: to send). */
 #define PIPC_RECEIVE      PIPC_READ  /**< The right to receive, peek and purge. */
 #define PIPC_SEND         PIPC_WRITE /**< The right to send. */
 #define PIPC_CREATE       0x0010u    /**< Create the object if the name is free, else open it. */

@@ -92,13 +92,14 @@ typedef struct pipc_record {
 typedef struct pipc_channel_info {
     uint64_t size;            /**< Bytes of the ring. */
     uint64_t max_size;        /**< Largest record, bytes. */
-    uint64_t records;         /**< #PIPC_DELIVER_ONCE: records committed and not yet taken. Else: those that lie in the
-                                   ring for whoever is the slowest. */
-    uint64_t bytes;           /**< Bytes of the ring in use, headers and reserved ones too. */
-    uint64_t sent;            /**< Records sent since creation. */
+    uint64_t records;         /**< #PIPC_DELIVER_ONCE: records sent and not yet taken. Else 0. */
+    uint64_t bytes;           /**< Bytes of the ring in use, heads too, for whoever is the slowest;
+                                   #PIPC_DELIVER_LATEST: those that are not overwritten yet. */
+    uint64_t sent;            /**< Records sent since creation; #PIPC_PRODUCERS_MANY: also those that are reserved, as
+                                   long as they are not given up. */
     uint64_t received;        /**< Records received since creation, by all together. */
     uint64_t skipped;         /**< Records that were reserved by somebody who was killed. */
-    uint64_t redelivered;     /**< Records delivered once more, marked. */
+    uint64_t redelivered;     /**< Records taken that were marked. */
     uint64_t missed;          /**< Records that subscribers missed, all together. */
     int64_t created;          /**< When the channel was made, nanoseconds since 1970 (UTC). */
     uint32_t producers;       /**< One of #pipc_producers. */
@@ -182,7 +183,8 @@ PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, in
 /** Shows reserved records to the receivers, at once and in their order. Never waits.
  *  @param channel as reserved from
  *  @param records all that this thread reserved and did not commit yet, in the order of their reservation, each with
- *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order)
+ *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order, each
+ *         once)
  *  @param count how many, at least 1
  *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, or a size has grown; nothing is committed),
  *    #PIPC_E_REMOVED (they are given up), #PIPC_E_BUSY (called in a handler)

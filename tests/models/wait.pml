@@ -207,9 +207,22 @@ again:
         announce();
 #else
         announce();
+        if
+        :: (word & ~MARKS) != announced -> /* pipc_word_await: seen while it lingered */
+            look();
+            atomic {
+                check_interrupts();
+                if
+                :: leaves > 0 -> leaves--; goto leave
+                :: skip
+                fi
+            };
+            goto again
+        :: skip
+        fi;
         look();
 #endif
-        atomic { /* pipc_word_sleep: its first check */
+        atomic { /* pipc_word_await, pipc_word_sleep: the check before the sleep */
             slept = true;
 #ifndef EARLY_CHECK
             check_interrupts();

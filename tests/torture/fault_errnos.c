@@ -80,7 +80,8 @@ static const struct fault_call calls[] = {
     {SYS_madvise, WHATEVER, 0, "madvise", "huge pages", {ENOMEM, EACCES, EAGAIN, EBADF, EINVAL, EIO, EPERM}},
     {SYS_mlock, WHATEVER, 0, "mlock", "mlock", {ENOMEM, EAGAIN, EPERM, EINVAL}},
     {SYS_munlock, WHATEVER, 0, "munlock", "munlock", {ENOMEM, EAGAIN, EPERM, EINVAL}},
-    {SYS_brk, WHATEVER, 0, "brk", "brk", {0}}, /* fails by answering the old end */
+    {SYS_sched_yield, WHATEVER, 0, "sched_yield", "sched_yield", {0}}, /* never fails */
+    {SYS_brk, WHATEVER, 0, "brk", "brk", {0}},                         /* fails by answering the old end */
 
     /* POSIX queues. */
     {SYS_mq_open,

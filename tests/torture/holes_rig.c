@@ -85,22 +85,27 @@ static void a_spilled_message_survives_its_senders_death(void)
 }
 
 /* A place freed behind the look, and another taken before it: the first look alone would say "full". */
+/* The sender finds the places that are tried first taken, and stops after the first that it looks at in their order:
+ * there the next one is free, and is taken while that one becomes free. */
 static void full_is_not_said_when_a_place_was_free_all_the_time(void)
 {
-    pipc_queue *queue = queue_make("q", 2, 64), *other = queue_join("q", 0);
+    pipc_queue *queue = queue_make("q", 3, 64), *other = queue_join("q", 0), *third = queue_join("q", 0);
     REQUIRE_OK(queue_send(queue, 1, 0, 1, 8, PIPC_NOWAIT));
-    REQUIRE_OK(queue_send(other, 2, 0, 2, 8, PIPC_NOWAIT)); /* goes for the second place from now on */
+    REQUIRE_OK(queue_send(other, 2, 0, 2, 8, PIPC_NOWAIT));
+    REQUIRE_OK(queue_send(other, 3, 0, 3, 8, PIPC_NOWAIT)); /* goes for the third place from now on */
+    CHECK(queue_expect(queue, pipc_exactly(3), 3));
     CHECK(queue_expect(queue, pipc_exactly(2), 2));
-    CHECK(queue_expect(queue, pipc_exactly(1), 1));
-    send_now(queue, 3, 8);
-    pid_t sender = holes_stopped(HOLES_PLAN(queue, "slot: one seen, not the next", .number = 5, .size = 8), send);
-    CHECK(queue_expect(queue, pipc_any(), 3));
-    send_now(other, 4, 8);
+    REQUIRE_OK(queue_send(third, 4, 0, 4, 8, PIPC_NOWAIT));
+    pid_t sender = holes_stopped(HOLES_PLAN(queue, "slot: one seen, not the next", .number = 6, .size = 8), send);
+    CHECK(queue_expect(queue, pipc_exactly(4), 4));
+    REQUIRE_OK(queue_send(other, 5, 0, 5, 8, PIPC_NOWAIT));
     CHECK_EQUAL(holes_resumed(sender), 0);
-    CHECK(queue_expect(queue, pipc_any(), 4));
+    CHECK(queue_expect(queue, pipc_any(), 1));
     CHECK(queue_expect(queue, pipc_any(), 5));
+    CHECK(queue_expect(queue, pipc_any(), 6));
     CHECK_OK(pipc_queue_close(other));
-    empty_and_whole(queue, 2, 8);
+    CHECK_OK(pipc_queue_close(third));
+    empty_and_whole(queue, 3, 8);
 }
 
 static void a_stopped_senders_place_stays_its_own(void)
