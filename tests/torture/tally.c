@@ -187,9 +187,10 @@ static void judge_batches(struct court *court, unsigned sender)
         const struct tally_record *record = &court->tally->records[sender][number];
         if (record->batch == number)
             absent = present = 0;
-        bool here = court->seen[sender][number].count > 0, refused = atomic_load(&record->state) == TALLY_REFUSED;
+        uint32_t state = atomic_load(&record->state);
+        bool here = court->seen[sender][number].count > 0;
         present += here;
-        absent += !here && !refused;
+        absent += !here && state != TALLY_REFUSED && state != TALLY_NOTHING; /* who was killed while he noted it */
         bool ends = number + 1 >= most || court->tally->records[sender][number + 1].batch == number + 1;
         if (ends && present && absent > court->tally->excuses)
             court->verdict.torn_batches++;
