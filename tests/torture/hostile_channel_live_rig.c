@@ -119,8 +119,9 @@ static void a_large_ring_full_of_hostile_heads_holds_nobody_up(void)
     uint64_t random = (uint64_t)test_now();
     int64_t deadline = rig_deadline(PIPC_SECONDS(2));
     prey_begin(&prey);
+    /* First the reservations of the dead, and of impostors, which the latest would overwrite. */
     for (unsigned turn = 0; turn < 6 * HEAD_KINDS && (turn < 12 || test_now() < deadline); turn++) {
-        unsigned at = (unsigned)((turn * 7 + (uint64_t)random) % (6 * HEAD_KINDS)), kind = at / 6;
+        unsigned at = turn < 2 ? (2 + turn) * 6 + 5 : (unsigned)((turn * 7 + random) % (6 * HEAD_KINDS)), kind = at / 6;
         pipc_channel *channel = NULL;
         pipc_channel_options options = {
             .size = LARGE, .producers = PIPC_PRODUCERS_ONE + at % 2, .delivery = PIPC_DELIVER_ONCE + at % 6 / 2};
