@@ -269,27 +269,40 @@ static unsigned visit(int id, const char *prefix, void (*tell)(const char *name)
     return ours;
 }
 
-static unsigned visit_all(const char *prefix, void (*tell)(const char *name))
+/* *going: of those found, removed ones that somebody is still attached to. */
+static unsigned visit_all(const char *prefix, void (*tell)(const char *name), unsigned *going)
 {
     struct shmid_ds facts;
     unsigned found = 0;
     int highest = shmctl(0, SHM_INFO, &facts);
+    *going = 0;
     for (int i = 0; i <= highest; i++) {
         int id = shmctl(i, SHM_STAT, &facts);
-        if (id >= 0 && facts.shm_perm.uid == geteuid() && facts.shm_segsz >= sizeof(struct pipc_object))
-            found += visit(id, prefix, tell);
+        if (id < 0 || facts.shm_perm.uid != geteuid() || facts.shm_segsz < sizeof(struct pipc_object))
+            continue;
+        unsigned ours = visit(id, prefix, tell);
+        found += ours;
+        *going += ours && (facts.shm_perm.mode & SHM_DEST);
     }
     return found;
 }
 
+/* Another test's probe, or pipc_each(), may be looking at a segment just when it is removed: then it goes a moment
+ * later. */
 unsigned probe_count(const char *prefix)
 {
-    return visit_all(prefix, NULL);
+    unsigned going, found = visit_all(prefix, NULL, &going);
+    for (int tries = 0; going > 0 && tries < 1000; tries++) {
+        usleep(1000);
+        found = visit_all(prefix, NULL, &going);
+    }
+    return found;
 }
 
 unsigned probe_remove_leftovers(const char *prefix, void (*tell)(const char *name))
 {
-    return visit_all(prefix, tell);
+    unsigned going;
+    return probe_count(prefix) > 0 ? visit_all(prefix, tell, &going) : 0;
 }
 
 static unsigned remove_all_queues(void (*tell)(const char *name))
