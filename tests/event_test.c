@@ -301,25 +301,13 @@ static void on_signal(void (*handler)(int), int flags)
     REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
 }
 
-/* Again and again: a signal that comes between two slices of the sleep does not end it. */
-static int signal_the_parent(void *argument)
-{
-    _Atomic uint32_t *woken = argument;
-    while (!atomic_load(woken)) {
-        if (test_sleeps(getppid()))
-            kill(getppid(), SIGUSR1);
-        test_sleep(PIPC_MS(3));
-    }
-    return 0;
-}
-
 static void interrupted(int flags, int (*wait)(pipc_event *, uint32_t, uint32_t *, int64_t))
 {
     pipc_event event = {{0, 0}};
     uint32_t value = 9;
     _Atomic uint32_t *woken = test_shared(sizeof *woken);
     on_signal(do_nothing, flags);
-    pid_t child = test_fork(signal_the_parent, woken);
+    pid_t child = test_signal_sleeper(woken);
     CHECK_ERROR(wait(&event, 0, &value, PIPC_SECONDS(20)), INTERRUPTED);
     atomic_store(woken, 1);
     CHECK_EQUAL(value, 0);
@@ -338,7 +326,7 @@ static void an_event_may_be_set_in_a_signal_handler(void)
 {
     _Atomic uint32_t *woken = test_shared(sizeof *woken);
     on_signal(set_from_handler, 0);
-    pid_t child = test_fork(signal_the_parent, woken);
+    pid_t child = test_signal_sleeper(woken);
     int error = pipc_event_wait(&signalled, 0, NULL, PIPC_SECONDS(20));
     atomic_store(woken, 1);
     CHECK(error == PIPC_OK || error == PIPC_E_INTERRUPTED);

@@ -333,20 +333,6 @@ static void do_nothing(int number)
     (void)number;
 }
 
-/* Again and again until the parent says that its wait has ended: a signal that comes between two looks of a sleeper
- * ends nothing. */
-static int signal_the_parent(void *argument)
-{
-    _Atomic int *ended = argument;
-    for (int i = 0; i < 400 && !atomic_load(ended); i++) {
-        REQUIRE(test_await_sleep(getppid()));
-        if (!atomic_load(ended))
-            kill(getppid(), SIGUSR1);
-        test_sleep(PIPC_MS(7));
-    }
-    return 0;
-}
-
 static void a_signal_ends_the_wait_whatever_sa_restart_says(void)
 {
     struct holder *holder = test_shared(sizeof *holder);
@@ -355,8 +341,8 @@ static void a_signal_ends_the_wait_whatever_sa_restart_says(void)
     for (int i = 0; i < 2; i++) {
         struct sigaction action = {.sa_handler = do_nothing, .sa_flags = i ? SA_RESTART : 0};
         REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
-        _Atomic int *ended = test_shared(sizeof *ended);
-        pid_t sender = test_fork(signal_the_parent, ended);
+        _Atomic uint32_t *ended = test_shared(sizeof *ended);
+        pid_t sender = test_signal_sleeper(ended);
         CHECK_ERROR(pipc_mutex_lock(mutex, PIPC_SECONDS(20)), INTERRUPTED);
         atomic_store(ended, 1);
         CHECK_EQUAL(test_wait(sender, PIPC_SECONDS(10)), 0);

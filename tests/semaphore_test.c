@@ -280,20 +280,6 @@ static void on_signal(void (*handler)(int), int flags)
     REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
 }
 
-/* Again and again until the parent says that its wait has ended: a signal that comes between two looks of a sleeper
- * ends nothing. */
-static int signal_the_parent(void *argument)
-{
-    _Atomic int *ended = argument;
-    for (int i = 0; i < 400 && !atomic_load(ended); i++) {
-        REQUIRE(test_await_sleep(getppid()));
-        if (!atomic_load(ended))
-            kill(getppid(), SIGUSR1);
-        test_sleep(PIPC_MS(7));
-    }
-    return 0;
-}
-
 static int signal_the_parent_once(void *argument)
 {
     (void)argument;
@@ -307,8 +293,8 @@ static void a_signal_ends_the_wait_whatever_sa_restart_says(void)
     for (int i = 0; i < 2; i++) {
         pipc_semaphore semaphore = {{0, 0}};
         on_signal(do_nothing, i ? SA_RESTART : 0);
-        _Atomic int *ended = test_shared(sizeof *ended);
-        pid_t child = test_fork(signal_the_parent, ended);
+        _Atomic uint32_t *ended = test_shared(sizeof *ended);
+        pid_t child = test_signal_sleeper(ended);
         CHECK_ERROR(pipc_semaphore_wait(&semaphore, PIPC_SECONDS(20)), INTERRUPTED);
         atomic_store(ended, 1);
         CHECK_EQUAL(value_of(&semaphore), 0);

@@ -92,6 +92,9 @@ int test_wait(pid_t child, int64_t timeout); /* exit status; 128 + signal; -1 af
 void test_kill(pid_t child);                 /* kill -9, and reaps it */
 bool test_sleeps(pid_t thread);              /* whether this thread (of any process) is asleep in the kernel */
 bool test_await_sleep(pid_t thread);         /* waits until it is, at most 30 s */
+/* Forks a child that sends this process SIGUSR1 while it sleeps, again and again until *awake is 1: a signal that comes
+ * between two slices of a sleep does not end it. */
+pid_t test_signal_sleeper(_Atomic uint32_t *awake);
 
 /* Runs body in a child as another user, with no supplementary groups; only for root (else skips). */
 int test_as_user(uid_t user, test_body *body, void *argument);

@@ -130,6 +130,22 @@ bool test_await_sleep(pid_t thread)
     return true;
 }
 
+static int signal_the_parent(void *argument)
+{
+    _Atomic uint32_t *awake = argument;
+    while (!atomic_load(awake)) {
+        if (test_sleeps(getppid()))
+            kill(getppid(), SIGUSR1);
+        test_sleep(PIPC_MS(3));
+    }
+    return 0;
+}
+
+pid_t test_signal_sleeper(_Atomic uint32_t *awake)
+{
+    return test_fork(signal_the_parent, awake);
+}
+
 struct errand {
     uid_t user;
     uint64_t shm_bytes;
