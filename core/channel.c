@@ -104,7 +104,7 @@ bool pipc_channel_bury_readers(struct pipc_channel *channel, uint64_t before)
         struct pipc_reader *reader = pipc_channel_reader(channel, i);
         uint64_t owner = atomic_load(&reader->owner);
         if (owner && atomic_load(&reader->position) < before &&
-            pipc_process_is_dead(owner >> PIPC_SUBSCRIPTION_BITS, pid_namespace))
+            pipc_is_wholly_dead(owner >> PIPC_SUBSCRIPTION_BITS, pid_namespace))
             buried |= atomic_compare_exchange_strong(&reader->owner, &owner, 0); /* even if not active yet */
     }
     return buried;

@@ -124,13 +124,12 @@ static inline struct pipc_reader *pipc_channel_reader(const struct pipc_channel 
 
 static inline uint64_t pipc_channel_namespace(const struct pipc_channel *channel)
 {
-    return channel->pid_namespace == pipc_who()->pid_namespace ? channel->pid_namespace : 0;
+    return pipc_namespace_here(channel->pid_namespace);
 }
 
-/* This thread's identity as this channel knows it; where identities mean nothing, one that nobody can judge. */
 static inline uint64_t pipc_channel_self(const struct pipc_channel *channel)
 {
-    return pipc_channel_namespace(channel) ? pipc_who()->self : pipc_nobody();
+    return pipc_self_there(channel->pid_namespace);
 }
 
 /* 0, PIPC_E_ACCESS if the handle lacks the right, or PIPC_E_REMOVED. */

@@ -35,7 +35,7 @@ static uint64_t identity(const struct pipc_channel *channel)
 static bool is_free(struct pipc_channel *channel, uint64_t owner, bool bury)
 {
     return owner >> PIPC_SUBSCRIPTION_BITS == 0 ||
-           (bury && pipc_process_is_dead(owner >> PIPC_SUBSCRIPTION_BITS, pipc_channel_namespace(channel)));
+           (bury && pipc_is_wholly_dead(owner >> PIPC_SUBSCRIPTION_BITS, pipc_channel_namespace(channel)));
 }
 
 /* Claims an entry of the table; it counts for nobody until it is active. */

@@ -10,7 +10,7 @@ static uint64_t aligned(uint64_t bytes)
 
 static uint64_t staging_bytes(uint32_t kernel_ask)
 {
-    return aligned(PIPC_BE_PREFIX + (uint64_t)kernel_ask);
+    return aligned(PIPC_ENVELOPE_AT + (uint64_t)kernel_ask);
 }
 
 static uint64_t body_stride(uint64_t max_size)
@@ -65,7 +65,7 @@ int pipc_control_attach(struct pipc_queue *queue, void *data, uint64_t bytes)
     at += aligned(sizeof *control);
     queue->undo = (struct pipc_undo *)at;
     at += UNDO_BYTES;
-    queue->staging = (struct pipc_envelope *)(at + PIPC_BE_PREFIX);
+    queue->staging = (struct pipc_envelope *)(at + PIPC_ENVELOPE_AT);
     at += staging_bytes(ask);
     queue->words = (_Atomic uint64_t *)at;
     at += aligned(n * sizeof(uint64_t));

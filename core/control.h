@@ -2,7 +2,7 @@
  *
  * Data of the memory object, in this order, each part aligned to 64:
  *
- *     control | undo | staging: 8 spare bytes + one kernel message | words[n] | slots[n] | bodies[n]
+ *     control | undo | staging: 16 spare bytes + one kernel message | words[n] | slots[n] | bodies[n]
  *
  * Everything here can be written by every process that opened the queue. What a process relies on
  * for its own safety (addresses, sizes, the nonce) it copied and verified at opening; what it reads
@@ -59,6 +59,12 @@ struct pipc_control {
     uint64_t max_size;
 };
 
+/* Bytes before an envelope that is to be put or was taken: PIPC_BE_PREFIX are the backend's. So the body is aligned to
+ * 16 bytes, as most people's buffers are. Were it not, one buffer in 256 would lie a few bytes off it within a page,
+ * and there are processors that copy 8000 bytes 25 times slower then (their stores and the loads that follow look
+ * alike). */
+#define PIPC_ENVELOPE_AT 16
+
 /* What travels through the kernel queue before the body. 32 bytes, no padding. */
 struct pipc_envelope {
     uint64_t nonce; /* of the queue; 0 marks an empty staging buffer */
@@ -86,6 +92,7 @@ struct pipc_slot {
 
 _Static_assert(offsetof(struct pipc_control, max_messages) <= 512, "every value of each live byte can be tried");
 _Static_assert(sizeof(struct pipc_envelope) == 32, "the envelope has no padding");
+_Static_assert(PIPC_ENVELOPE_AT >= PIPC_BE_PREFIX, "what a backend may scribble on is spare");
 _Static_assert(sizeof(struct pipc_slot) == 64, "one slot, one line");
 
 struct pipc_queue {
@@ -95,7 +102,7 @@ struct pipc_queue {
     /* Private copies, verified at opening. */
     struct pipc_control *control;
     struct pipc_undo *undo;
-    struct pipc_envelope *staging; /* PIPC_BE_PREFIX bytes before it are the backend's */
+    struct pipc_envelope *staging; /* PIPC_ENVELOPE_AT bytes before it are spare */
     _Atomic uint64_t *words;
     struct pipc_slot *slots;
     unsigned char *bodies;
@@ -127,18 +134,14 @@ int pipc_queue_removed(void);
 /* What a call that ends with `error` answers: a failure on a queue that was removed meanwhile is PIPC_E_REMOVED. */
 int pipc_queue_verdict(const struct pipc_queue *queue, int error);
 
-/* Where the identities in this queue can be judged from here, 0 = nowhere. A child that inherited the handle may
- * have been forked into another namespace. */
 static inline uint64_t pipc_queue_namespace(const struct pipc_queue *queue)
 {
-    return queue->pid_namespace == pipc_self_namespace() ? queue->pid_namespace : 0;
+    return pipc_namespace_here(queue->pid_namespace);
 }
 
-/* This thread's identity as this queue knows it. Where identities mean nothing (another pid namespace,
- * no /proc) it is one that nobody can prove dead, or alive. */
 static inline uint64_t pipc_queue_self(const struct pipc_queue *queue)
 {
-    return pipc_queue_namespace(queue) ? pipc_who()->self : pipc_nobody();
+    return pipc_self_there(queue->pid_namespace);
 }
 
 /* No FULL slot is in the indexes. */

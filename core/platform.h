@@ -55,16 +55,33 @@ static inline uint64_t pipc_self_namespace(void)
     return pipc_who()->pid_namespace;
 }
 
+uint64_t pipc_nobody(void); /* an identity of this thread that says nothing of its life: thread id 0 */
+
+/* `noted`: the pid namespace in which identities were noted somewhere. Where they can be judged from here: it, or
+ * 0 = nowhere. A child that inherited a handle may have been forked into another namespace. */
+static inline uint64_t pipc_namespace_here(uint64_t noted)
+{
+    return noted == pipc_who()->pid_namespace ? noted : 0;
+}
+
+/* This thread's identity as it is to be noted there. Where identities mean nothing (another pid namespace, no /proc) it
+ * is one that nobody can prove dead, or alive. */
+static inline uint64_t pipc_self_there(uint64_t noted)
+{
+    const struct pipc_who *me = pipc_who();
+    return noted && noted == me->pid_namespace ? me->self : pipc_nobody();
+}
+
 uint64_t pipc_self_process(void); /* the identity of this process: of its first thread */
-uint64_t pipc_nobody(void);       /* an identity of this thread that says nothing of its life: thread id 0 */
 /* What this thread could not learn of itself so far it tries to learn again. For calls that open or remove, before
  * they begin: whoever holds a lock must not become somebody else. */
 void pipc_self_refresh(void);
 
 uint64_t pipc_pid_namespace(void); /* identifies where pids and start times mean the same; 0 = unknown */
 
-/* As pipc_is_dead(), of the process behind the identity of its first thread, which may have ended before the others. */
-bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace);
+/* As pipc_is_dead(), of all threads of the process behind the identity of its first one, which may have ended before.
+ */
+bool pipc_is_wholly_dead(uint64_t identity, uint64_t pid_namespace);
 
 /* Advice for a mapping. 0 or a PIPC_E_ number with its detail set. */
 int pipc_lock_pages(void *address, size_t size);

@@ -180,7 +180,7 @@ uint64_t pipc_self_process(void)
     return (uint64_t)pipc_who()->pid & PID_MASK;
 }
 
-bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+bool pipc_is_wholly_dead(uint64_t identity, uint64_t pid_namespace)
 {
     return pipc_is_dead(identity, pid_namespace);
 }

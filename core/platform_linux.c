@@ -297,7 +297,7 @@ bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
     return identity_is_dead(identity, pid_namespace, is_zombie);
 }
 
-bool pipc_process_is_dead(uint64_t identity, uint64_t pid_namespace)
+bool pipc_is_wholly_dead(uint64_t identity, uint64_t pid_namespace)
 {
     return identity_is_dead(identity, pid_namespace, is_zombie_process);
 }

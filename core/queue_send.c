@@ -46,7 +46,7 @@ static PIPC_FLAT void wake_receivers(struct pipc_queue *queue)
 static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, unsigned char *room, uint32_t slot,
                          uint64_t word)
 {
-    struct pipc_envelope *envelope = (struct pipc_envelope *)(room + PIPC_BE_PREFIX);
+    struct pipc_envelope *envelope = (struct pipc_envelope *)(room + PIPC_ENVELOPE_AT);
     envelope->nonce = queue->nonce;
     envelope->ticket = atomic_load_explicit(&queue->slots[slot].ticket, memory_order_relaxed);
     envelope->slot = slot;
@@ -69,7 +69,7 @@ static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, 
 
 static int put_from_heap(struct pipc_queue *queue, const pipc_message *message, uint32_t slot, uint64_t word)
 {
-    unsigned char *room = malloc(PIPC_BE_PREFIX + sizeof(struct pipc_envelope) + message->size);
+    unsigned char *room = malloc(PIPC_ENVELOPE_AT + sizeof(struct pipc_envelope) + message->size);
     if (!room)
         return PIPC_E_FULL;
     int error = put(queue, message, room, slot, word);
@@ -83,7 +83,7 @@ static PIPC_FLAT int send_through_kernel(struct pipc_queue *queue, const pipc_me
 {
     /* Aligned to a line, so that it never lies where the kernel's copying is slow: where stores and the loads that
      * follow have nearly the same address within a page. */
-    _Alignas(64) unsigned char bounce[PIPC_BE_PREFIX + BOUNCE];
+    _Alignas(64) unsigned char bounce[PIPC_ENVELOPE_AT + BOUNCE];
     if (message->size > pipc_kernel_body_max(queue))
         return PIPC_E_FULL;
     if (message->size > BOUNCE - sizeof(struct pipc_envelope))
