@@ -75,9 +75,12 @@ static int check_reserved(struct pipc_channel *channel, uint64_t self, const pip
     return 0;
 }
 
-static int settle_all(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count,
-                      bool commit)
+static int settle_many(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count,
+                       bool commit)
 {
+    int error = check_reserved(channel, self, records, count);
+    if (error)
+        return error;
     for (uint32_t i = count; i-- > 0;) {
         uint64_t word = commit ? pipc_record_word(PIPC_RECORD_WHOLE, records[i].size) : PIPC_RECORD_GIVEN_UP;
         if (!pipc_channel_settle(channel, self, records[i].position, word))
@@ -105,24 +108,26 @@ static int settle_one(struct pipc_channel *channel, uint64_t self, const pipc_re
     return 0;
 }
 
-static int finish(struct pipc_channel *channel, const pipc_record *records, uint32_t count, bool commit)
+static int settle_and_wake(struct pipc_channel *channel, const pipc_record *records, uint32_t count, bool commit)
 {
-    int error;
-    if (!channel || !records || !count)
-        return pipc_fail(PIPC_E_INVALID, "%s", !channel ? "the channel is NULL" : "there are no records");
     uint64_t self = pipc_channel_self(channel);
-    if (channel->many) {
-        error = check_reserved(channel, self, records, count);
-        error = error ? error : settle_all(channel, self, records, count, commit);
-    } else {
-        error = settle_one(channel, self, records, count, commit);
-    }
+    int error = channel->many ? settle_many(channel, self, records, count, commit)
+                              : settle_one(channel, self, records, count, commit);
     if (error)
         return error;
     PIPC_POINT("channel: committed, nobody woken");
     if (channel->many || commit)
         pipc_channel_wake_others(channel);
     return pipc_channel_check(channel, 0);
+}
+
+static int finish(struct pipc_channel *channel, const pipc_record *records, uint32_t count, bool commit)
+{
+    struct pipc_call call;
+    if (!channel || !records || !count)
+        return pipc_fail(PIPC_E_INVALID, "%s", !channel ? "the channel is NULL" : "there are no records");
+    int error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, settle_and_wake(channel, records, count, commit));
 }
 
 int pipc_channel_commit(pipc_channel *channel, const pipc_record *records, uint32_t count)

@@ -249,39 +249,17 @@ int pipc_channel_close(pipc_channel *channel)
 
 /* ---- removing ---- */
 
-static void wake_everybody(struct pipc_channel_control *control)
+static void wake_everybody(void *data)
 {
+    struct pipc_channel_control *control = data;
     pipc_word_bump_all(&control->items);
     pipc_word_bump_all(&control->room);
 }
 
-static int remove_channel(const char *name)
-{
-    struct pipc_be_memory *memory;
-    void *data;
-    int error = pipc_be_memory_doom(&memory, PIPC_KIND_CHANNEL, name, pipc_now() + PIPC_BUILDER_PATIENCE);
-    if (error)
-        return error;
-    /* If it cannot be mapped, or is not all there, sleepers find out at the end of their slice. */
-    if (pipc_be_memory_size(memory) >= sizeof(struct pipc_channel_control) &&
-        pipc_be_memory_map(memory, PIPC_READ | PIPC_WRITE, &data) == 0) {
-        wake_everybody(data);
-        pipc_be_memory_unmap(memory, data);
-    }
-    pipc_be_memory_finish(memory);
-    return 0;
-}
-
 int pipc_channel_remove(const char *name)
 {
-    struct pipc_call call;
     pipc_calling(__func__, name);
-    int error = pipc_name_check(name);
-    if (error)
-        return error;
-    pipc_call_enter(&call, 0);
-    pipc_self_refresh();
-    return pipc_call_leave(&call, remove_channel(name));
+    return pipc_remove(PIPC_KIND_CHANNEL, name, sizeof(struct pipc_channel_control), wake_everybody);
 }
 
 /* ---- looking, interrupting ---- */
@@ -299,13 +277,17 @@ static void describe(struct pipc_channel *channel, pipc_channel_info *info)
 
 int pipc_channel_statistics(pipc_channel *channel, pipc_channel_info *info)
 {
+    struct pipc_call call;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     if (!channel || !info)
         return pipc_fail(PIPC_E_INVALID, "the %s is NULL", channel ? "info" : "channel");
     int error = pipc_channel_check(channel, 0);
     if (!error)
-        describe(channel, info);
-    return error;
+        error = pipc_call_begin(&call, channel->nonce);
+    if (error)
+        return error;
+    describe(channel, info);
+    return pipc_call_end(&call, 0);
 }
 
 int pipc_channel_interrupt(pipc_channel *channel)

@@ -178,11 +178,13 @@ static int gather(struct look *look)
 static void take(struct look *look, const struct pipc_cursor *to, uint32_t count)
 {
     struct pipc_reader *reader = look->reader;
+    _Atomic uint32_t *streak = &look->channel->streak;
     PIPC_POINT("channel: shown, not taken");
     move(look, to);
     PIPC_POINT("channel: taken, not counted");
     atomic_store_explicit(&reader->received, atomic_load_explicit(&reader->received, memory_order_relaxed) + count,
                           memory_order_relaxed);
+    atomic_store_explicit(streak, atomic_load_explicit(streak, memory_order_relaxed) + count, memory_order_relaxed);
 }
 
 static void add(_Atomic uint64_t *counter, uint64_t more)
@@ -266,8 +268,6 @@ static bool receive_at_once(struct pipc_channel *channel, uint64_t self, pipc_re
     bool plain = pipc_record_state(word) == PIPC_RECORD_WHOLE && cursor.at >= reader->again &&
                  pipc_ring_body_size(&channel->ring, cursor.at, word) <= record->size;
     if (plain) {
-        atomic_store_explicit(&channel->streak, atomic_load_explicit(&channel->streak, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
         look.end = behind(channel, &cursor, word);
         look.copy = true;
         about_to_show(&look, look.end.at);
@@ -327,23 +327,18 @@ static int patiently(struct look *look, struct pipc_patience *patience)
 {
     struct pipc_channel *channel = look->channel;
     struct pipc_word *items = &channel->control->items;
-    bool slept = false;
+    struct pipc_watch waiting = {0};
     int error = pipc_channel_reader_of(channel, &look->reader);
     if (!error && !patience->nowait)
         watch(look, patience);
-    if (!error)
-        error = look_again_and_again(look, patience);
-    while (error == PIPC_E_EMPTY) {
+    while (!error && (error = look_again_and_again(look, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)
-            return pipc_channel_verdict(channel, pipc_fail(PIPC_E_EMPTY, "the channel holds no whole record"));
-        uint32_t announced = pipc_word_announce(items);
-        if ((error = look_again_and_again(look, patience)) == PIPC_E_EMPTY) {
-            slept = true;
-            int ended = pipc_word_sleep(items, announced, patience);
-            error = ended ? ended : error;
-        }
+            error = pipc_fail(PIPC_E_EMPTY, "the channel holds no whole record");
+        else if ((error = pipc_word_await(items, &waiting, patience)) == 0)
+            continue;
+        break;
     }
-    if (slept && channel->delivery == PIPC_DELIVER_ONCE)
+    if (waiting.slept && channel->delivery == PIPC_DELIVER_ONCE)
         pipc_word_bump(items, 1);
     return pipc_channel_verdict(channel, error);
 }
@@ -359,42 +354,52 @@ static int check(const struct pipc_channel *channel, const pipc_record *records,
     return pipc_channel_check(channel, PIPC_RECEIVE);
 }
 
-int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
+static int receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
 {
     struct pipc_patience patience;
+    uint64_t self = pipc_channel_self(channel);
+    if (timeout >= 0 && receive_at_once(channel, self, record))
+        return 0;
+    struct look look = {
+        .channel = channel, .self = self, .records = record, .most = 1, .room = record->size, .copy = true};
+    int error = pipc_channel_begin(channel, &patience, record->flags, timeout);
+    return error ? error : patiently(&look, &patience);
+}
+
+int pipc_channel_receive(pipc_channel *channel, pipc_record *record, int64_t timeout)
+{
+    struct pipc_call call;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     int error = check(channel, record, PIPC_RESTART | PIPC_TRUNCATE);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the buffer is NULL");
-    if (!error && timeout < 0)
-        error = pipc_channel_begin(channel, &patience, 0, timeout);
-    if (error)
-        return error;
-    uint64_t self = pipc_channel_self(channel);
-    if (receive_at_once(channel, self, record))
-        return 0;
-    pipc_channel_begin(channel, &patience, record->flags, timeout);
-    struct look look = {
-        .channel = channel, .self = self, .records = record, .most = 1, .room = record->size, .copy = true};
-    return patiently(&look, &patience);
+    if (!error)
+        error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, receive(channel, record, timeout));
+}
+
+static int peek(pipc_channel *channel, pipc_record *records, uint32_t *count, int64_t timeout)
+{
+    struct pipc_patience patience;
+    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .records = records, .most = *count};
+    int error = pipc_channel_begin(channel, &patience, records->flags, timeout);
+    if (!error)
+        error = patiently(&look, &patience);
+    if (!error)
+        *count = look.count;
+    return error;
 }
 
 int pipc_channel_peek(pipc_channel *channel, pipc_record *records, uint32_t *count, int64_t timeout)
 {
-    struct pipc_patience patience;
+    struct pipc_call call;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     if (!count || !*count)
         return pipc_fail(PIPC_E_INVALID, "there is no room for a record");
     int error = check(channel, records, PIPC_RESTART);
     if (!error)
-        error = pipc_channel_begin(channel, &patience, records->flags, timeout);
-    if (error)
-        return error;
-    struct look look = {.channel = channel, .self = pipc_channel_self(channel), .records = records, .most = *count};
-    error = patiently(&look, &patience);
-    if (!error)
-        *count = look.count;
-    return error;
+        error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, peek(channel, records, count, timeout));
 }
 
 /* The cursor behind the first `count` of the records shown. */
@@ -434,17 +439,24 @@ static int release(struct pipc_channel *channel, uint32_t count)
     return error;
 }
 
-int pipc_channel_release(pipc_channel *channel, uint32_t count)
+static int release_some(struct pipc_channel *channel, uint32_t count)
 {
-    pipc_calling(__func__, channel ? channel->object->name : NULL);
-    if (!channel)
-        return pipc_fail(PIPC_E_INVALID, "the channel is NULL");
     if (!is_consumer(channel))
         return pipc_fail(PIPC_E_INVALID, "this thread has peeked at nothing");
     if (count > channel->shown)
         return pipc_fail(PIPC_E_INVALID, "%u records were shown, %u shall be released", channel->shown, count);
     int error = release(channel, count);
     return error ? error : pipc_channel_check(channel, 0);
+}
+
+int pipc_channel_release(pipc_channel *channel, uint32_t count)
+{
+    struct pipc_call call;
+    pipc_calling(__func__, channel ? channel->object->name : NULL);
+    if (!channel)
+        return pipc_fail(PIPC_E_INVALID, "the channel is NULL");
+    int error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, release_some(channel, count));
 }
 
 void pipc_channel_drop_peek(struct pipc_channel *channel)

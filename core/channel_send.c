@@ -8,6 +8,12 @@
 
 /* ---- one try ---- */
 
+static inline struct pipc_place next_place(const struct pipc_channel *channel, uint64_t size)
+{
+    return pipc_place_at(&channel->ring, atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed),
+                         size);
+}
+
 /* Many producers: the place is marked as this thread's, and the next producer goes on behind it. */
 static void set_aside(struct pipc_channel *channel, uint64_t self, const struct pipc_place *place)
 {
@@ -46,8 +52,7 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
     int error = pipc_channel_lock_writer(channel, self, patience);
     if (error)
         return error;
-    *place =
-        pipc_place_at(&channel->ring, atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed), size);
+    *place = next_place(channel, size);
     if (!pipc_channel_has_room(channel, place))
         error = PIPC_E_FULL;
     else if (channel->many)
@@ -56,7 +61,8 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
         hold_reservation(channel, self, place, 1);
     if (error || channel->many)
         pipc_channel_unlock_writer(channel, self);
-    PIPC_POINT("channel: reserved, not filled");
+    if (!error)
+        PIPC_POINT("channel: reserved, not filled");
     return error;
 }
 
@@ -86,12 +92,6 @@ static inline void put(struct pipc_channel *channel, const pipc_record *record, 
     pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
     PIPC_POINT("channel: shown, head not moved");
     pipc_writer_advance(writer, place->end, 1);
-}
-
-static inline struct pipc_place next_place(const struct pipc_channel *channel, uint64_t size)
-{
-    return pipc_place_at(&channel->ring, atomic_load_explicit(&channel->control->writer.head, memory_order_relaxed),
-                         size);
 }
 
 static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_record *record,
@@ -192,21 +192,20 @@ static int patiently(const struct attempt *attempt, struct pipc_patience *patien
 {
     struct pipc_channel *channel = attempt->channel;
     struct pipc_word *room = &channel->control->room;
-    bool slept = false;
+    struct pipc_watch watch = {0};
     int error = once(attempt, patience);
     if (error == PIPC_E_FULL && !patience->nowait && watch_room(channel, patience))
         error = once(attempt, patience);
     while (error == PIPC_E_FULL) {
         if (patience->nowait || is_stuck(channel, attempt->self))
-            return pipc_channel_verdict(channel, full(channel));
-        uint32_t announced = pipc_word_announce(room);
-        if ((error = once(attempt, patience)) == PIPC_E_FULL) {
-            slept = true;
-            int ended = pipc_word_sleep(room, announced, patience);
-            error = ended ? ended : error;
+            error = full(channel);
+        else if ((error = pipc_word_await(room, &watch, patience)) == 0) {
+            error = once(attempt, patience);
+            continue;
         }
+        break;
     }
-    if (slept)
+    if (watch.slept)
         pipc_word_bump(room, 1);
     return pipc_channel_verdict(channel, error);
 }
@@ -231,32 +230,33 @@ static int check(const struct pipc_channel *channel, const pipc_record *record)
     return error ? error : pipc_channel_check(channel, PIPC_SEND);
 }
 
-int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t timeout)
+static int send(pipc_channel *channel, const pipc_record *record, int64_t timeout)
 {
     struct pipc_patience patience;
+    uint64_t self = pipc_channel_self(channel);
+    if (timeout >= 0 && send_at_once(channel, self, record))
+        return 0;
+    int error = pipc_channel_begin(channel, &patience, record->flags, timeout);
+    return error ? error : patiently(&(struct attempt){channel, self, record, NULL}, &patience);
+}
+
+int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t timeout)
+{
+    struct pipc_call call;
     pipc_calling(__func__, channel ? channel->object->name : NULL);
     int error = check(channel, record);
     if (!error && record->size && !record->data)
         error = pipc_fail(PIPC_E_INVALID, "the record's data is NULL");
-    if (!error && timeout < 0)
-        error = pipc_channel_begin(channel, &patience, 0, timeout);
-    if (error)
-        return error;
-    uint64_t self = pipc_channel_self(channel);
-    if (send_at_once(channel, self, record))
-        return 0;
-    pipc_channel_begin(channel, &patience, record->flags, timeout);
-    return patiently(&(struct attempt){channel, self, record, NULL}, &patience);
+    if (!error)
+        error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, send(channel, record, timeout));
 }
 
-int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout)
+static int reserve(pipc_channel *channel, pipc_record *record, int64_t timeout)
 {
     struct pipc_patience patience;
     struct pipc_place place;
-    pipc_calling(__func__, channel ? channel->object->name : NULL);
-    int error = check(channel, record);
-    if (!error)
-        error = pipc_channel_begin(channel, &patience, record->flags, timeout);
+    int error = pipc_channel_begin(channel, &patience, record->flags, timeout);
     if (!error)
         error = patiently(&(struct attempt){channel, pipc_channel_self(channel), record, &place}, &patience);
     if (error)
@@ -266,4 +266,14 @@ int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t tim
     record->position = place.at;
     record->data = pipc_ring_body(&channel->ring, place.at);
     return 0;
+}
+
+int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout)
+{
+    struct pipc_call call;
+    pipc_calling(__func__, channel ? channel->object->name : NULL);
+    int error = check(channel, record);
+    if (!error)
+        error = pipc_call_begin(&call, channel->nonce);
+    return error ? error : pipc_call_end(&call, reserve(channel, record, timeout));
 }

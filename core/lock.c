@@ -58,7 +58,7 @@ static int give_up(struct pipc_patience *patience, int64_t started)
     if (patience->nowait)
         return pipc_now() - started < PIPC_LOCK_PATIENCE
                    ? 0
-                   : pipc_fail(PIPC_E_BUSY, "the queue's lock was held for 25 ms by somebody else");
+                   : pipc_fail(PIPC_E_BUSY, "the lock was held for 25 ms by somebody else");
     return pipc_patience_check(patience);
 }
 
@@ -84,7 +84,7 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
             return word && steal(lock, word, mine, pid_namespace) ? PIPC_LOCK_STOLEN : error;
         enum pipc_slept slept = sleep_behind(lock, &word, next_nap(patience, started, nap));
         if (slept == PIPC_SLEPT_SIGNAL && !patience->nowait && !patience->restart)
-            return pipc_fail(PIPC_E_INTERRUPTED, "a signal ended the wait for the queue's lock");
+            return pipc_fail(PIPC_E_INTERRUPTED, "a signal ended the wait for the lock");
         if (slept != PIPC_SLEPT_OUT)
             continue;
         if (steal(lock, word, mine, pid_namespace))

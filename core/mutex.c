@@ -114,10 +114,7 @@ static int wait_for(struct mutex *at, const struct owner *me, int64_t timeout)
         error = pipc_call_enter(&call, 0);
     if (error)
         return error;
-    error = pipc_call_leave(&call, pipc_lock_take(&at->lock, me->self, me->pid_namespace, &patience));
-    if (error == PIPC_E_INTERRUPTED)
-        return pipc_fail(error, "a signal ended the wait for the lock");
-    return error;
+    return pipc_call_leave(&call, pipc_lock_take(&at->lock, me->self, me->pid_namespace, &patience));
 }
 
 static int lock_slowly(struct mutex *at, struct pipc_who *thread, int64_t timeout)

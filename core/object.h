@@ -31,6 +31,10 @@ static inline bool pipc_object_is_ready(const struct pipc_object *object)
  * kernel's. Where the kernel itself checks no more than that strangers stay out. */
 int pipc_rights_check(const struct pipc_object *object, uint32_t owner, uint32_t group, uint32_t rights);
 
+/* Removes the object of this name. `wake`, which may be NULL, is handed its data to wake those who sleep on words in
+ * the first `control` bytes of them. */
+int pipc_remove(uint32_t kind, const char *name, uint64_t control, void (*wake)(void *data));
+
 /* Refuses flags outside `allowed`, and PIPC_EXCLUSIVE alone; gives the rights asked for, both if neither. */
 int pipc_open_flags_check(uint32_t flags, uint32_t allowed, uint32_t *rights);
 

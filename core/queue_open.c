@@ -223,41 +223,18 @@ int pipc_queue_close(pipc_queue *queue)
 
 /* ---- removing ---- */
 
-static void wake_everybody(struct pipc_control *control)
+static void wake_everybody(void *data)
 {
+    struct pipc_control *control = data;
     pipc_word_bump_all(&control->items);
     pipc_word_bump_all(&control->picky);
     pipc_word_bump_all(&control->room);
 }
 
-static int remove_queue(const char *name)
-{
-    struct pipc_be_memory *memory;
-    void *data;
-    int error = pipc_be_memory_doom(&memory, PIPC_KIND_QUEUE, name, pipc_now() + PIPC_BUILDER_PATIENCE);
-    if (error)
-        return error;
-    /* If it cannot be mapped, or is not all there, sleepers find out at the end of their slice. */
-    if (pipc_be_memory_size(memory) >= sizeof(struct pipc_control) &&
-        pipc_be_memory_map(memory, PIPC_READ | PIPC_WRITE, &data) == 0) {
-        wake_everybody(data);
-        pipc_be_memory_unmap(memory, data);
-    }
-    PIPC_POINT("remove: woken, name not freed");
-    pipc_be_memory_finish(memory);
-    return 0;
-}
-
 int pipc_queue_remove(const char *name)
 {
-    struct pipc_call call;
     pipc_calling(__func__, name);
-    int error = pipc_name_check(name);
-    if (error)
-        return error;
-    pipc_call_enter(&call, 0);
-    pipc_self_refresh();
-    return pipc_call_leave(&call, remove_queue(name));
+    return pipc_remove(PIPC_KIND_QUEUE, name, sizeof(struct pipc_control), wake_everybody);
 }
 
 /* ---- looking, interrupting ---- */

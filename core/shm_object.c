@@ -216,18 +216,8 @@ int pipc_shm_close(pipc_shm *shm)
 
 int pipc_shm_remove(const char *name)
 {
-    struct pipc_call call;
-    struct pipc_be_memory *memory;
     pipc_calling(__func__, name);
-    int error = pipc_name_check(name);
-    if (error)
-        return error;
-    pipc_call_enter(&call, 0);
-    pipc_self_refresh();
-    error = pipc_be_memory_doom(&memory, PIPC_KIND_SHM, name, pipc_now() + PIPC_BUILDER_PATIENCE);
-    if (!error)
-        pipc_be_memory_finish(memory);
-    return pipc_call_leave(&call, error);
+    return pipc_remove(PIPC_KIND_SHM, name, 0, NULL);
 }
 
 /* ---- mapping and unmapping ---- */

@@ -229,6 +229,50 @@ static void calls_from_handlers_at_any_instant_never_hang_or_harm(void)
     CHECK(handler_busy > 0);
 }
 
+enum { NESTED = 8 };
+
+static int answers[NESTED];
+
+static void call_everything(int signal)
+{
+    (void)signal;
+    pipc_channel *channel = handlers_channel;
+    char bytes[64] = "";
+    pipc_record record = {.data = bytes, .size = sizeof bytes};
+    pipc_channel_info info;
+    uint32_t count = 1;
+    answers[0] = pipc_channel_send(channel, &record, PIPC_NOWAIT);
+    answers[1] = pipc_channel_receive(channel, &record, PIPC_NOWAIT);
+    answers[2] = pipc_channel_reserve(channel, &record, PIPC_NOWAIT);
+    answers[3] = pipc_channel_commit(channel, &record, 1);
+    answers[4] = pipc_channel_cancel(channel, &record, 1);
+    answers[5] = pipc_channel_peek(channel, &record, &count, PIPC_NOWAIT);
+    answers[6] = pipc_channel_release(channel, 0);
+    answers[7] = pipc_channel_statistics(channel, &info);
+    handled++;
+}
+
+/* The handler comes while the call sleeps, where no lock is held. */
+static void nested_calls(uint32_t producers, uint32_t delivery)
+{
+    handlers_channel = channel_make("c", producers, delivery, CHANNEL_SMALL);
+    handled = 0;
+    handle(SIGALRM, 0, call_everything);
+    alarm_every(20000);
+    CHECK_ERROR(receive(handlers_channel, PIPC_RESTART, PIPC_MS(300)), TIMEOUT);
+    alarm_every(0);
+    CHECK(handled > 0);
+    for (unsigned i = 0; i < NESTED; i++)
+        CHECK_EQUAL(answers[i], PIPC_E_BUSY);
+    CHECK_EQUAL(channel_info(handlers_channel).sent, 0);
+    channel_end(handlers_channel, "c");
+}
+
+static void every_call_from_a_handler_that_interrupted_one_answers_busy(void)
+{
+    channel_each_variety(nested_calls);
+}
+
 /* ---- pipc_channel_interrupt ---- */
 
 struct sleeper {
@@ -320,6 +364,8 @@ static const struct test tests[] = {
     {"C6", "a_storm_of_signals_loses_and_doubles_nothing", a_storm_of_signals_loses_and_doubles_nothing, 0},
     {"C6 C9", "calls_from_handlers_at_any_instant_never_hang_or_harm",
      calls_from_handlers_at_any_instant_never_hang_or_harm, 0},
+    {"C6", "every_call_from_a_handler_that_interrupted_one_answers_busy",
+     every_call_from_a_handler_that_interrupted_one_answers_busy, 0},
     {"C6", "interrupt_wakes_every_sleeper_of_the_handle", interrupt_wakes_every_sleeper_of_the_handle, 0},
     {"C6", "interrupt_before_the_sleep_is_not_missed", interrupt_before_the_sleep_is_not_missed, 0},
     {"C6", "other_handles_do_not_notice_an_interrupt", other_handles_do_not_notice_an_interrupt, 0},
