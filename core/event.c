@@ -80,15 +80,11 @@ static int timed_out_if(int error, uint32_t now, uint32_t seen)
 
 static int wait_change(struct event *event, uint32_t seen, struct pipc_patience *patience)
 {
-    while (atomic_load(&event->value) == seen) {
-        uint32_t announced = pipc_word_announce(&event->word);
-        if (atomic_load(&event->value) != seen)
-            return 0;
-        int error = pipc_word_sleep(&event->word, announced, patience);
-        if (error)
-            return timed_out_if(error, atomic_load(&event->value), seen);
-    }
-    return 0;
+    struct pipc_watch watch = {0};
+    int error = 0;
+    while (!error && atomic_load(&event->value) == seen)
+        error = pipc_word_await(&event->word, &watch, patience);
+    return timed_out_if(error, atomic_load(&event->value), seen);
 }
 
 /* Sleeps on the value itself, which setters wake only if somebody else put up a mark. */

@@ -78,14 +78,13 @@ static bool take(struct semaphore *at)
 /* Who gives up looks once more: a wake-up that came meanwhile was for a token that is there. */
 static int wait_for_token(struct semaphore *at, struct pipc_patience *patience)
 {
-    for (;;) {
-        uint32_t announced = pipc_word_announce(&at->word);
-        if (take(at))
-            return 0;
-        int error = pipc_word_sleep(&at->word, announced, patience);
+    struct pipc_watch watch = {0};
+    while (!take(at)) {
+        int error = pipc_word_await(&at->word, &watch, patience);
         if (error)
             return take(at) ? 0 : error;
     }
+    return 0;
 }
 
 static int wait_slowly(struct semaphore *at, int64_t timeout)

@@ -155,7 +155,7 @@ static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_pat
     return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
-uint32_t pipc_word_announce(struct pipc_word *word)
+static uint32_t announce(struct pipc_word *word)
 {
     return atomic_fetch_or(&word->word, WATCHED) | WATCHED;
 }
@@ -195,12 +195,6 @@ static int doze(struct pipc_word *word, uint32_t announced, struct pipc_patience
     return error;
 }
 
-int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
-{
-    int error = pipc_patience_check(patience);
-    return error || linger(word, announced, patience) ? error : doze(word, announced, patience);
-}
-
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
 {
     int error = pipc_patience_check(patience);
@@ -211,7 +205,7 @@ int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pip
         error = doze(word, watch->value, patience);
     }
     bool first = !watch->announced;
-    watch->value = pipc_word_announce(word);
+    watch->value = announce(word);
     watch->announced = !first || !linger(word, watch->value, patience);
     return error;
 }

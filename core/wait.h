@@ -75,8 +75,6 @@ bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t sp
 /* Does nothing for a moment, `times` of some 20 ns, where there is another processor. */
 void pipc_pause(unsigned times);
 
-uint32_t pipc_word_announce(struct pipc_word *word);
-
 /* One wait of a call: what it announced last, and how far it came. Zeros are ready. */
 struct pipc_watch {
     uint32_t value;
@@ -87,10 +85,6 @@ struct pipc_watch {
 /* After a look that found nothing: announces, and lingers a little; if that is done sleeps, and announces again. 0:
  * look again. Else as pipc_patience_check. */
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience);
-
-/* Spins a little, then sleeps until the word is bumped, a slice ends, or the patience does.
- * 0: look again. Else as pipc_patience_check. */
-int pipc_word_sleep(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience);
 
 #define PIPC_WORD_MARKS 3u
 

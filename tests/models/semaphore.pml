@@ -131,10 +131,10 @@ again:
         take();
         atomic { word = word | WATCHED; announced = word & ~MARKS };
 #else
-        atomic { word = word | WATCHED; announced = word & ~MARKS }; /* pipc_word_announce */
+        atomic { word = word | WATCHED; announced = word & ~MARKS }; /* announce */
         take();
 #endif
-        atomic { /* pipc_word_sleep: its check */
+        atomic { /* pipc_word_await: its check */
             if
             :: leaves > 0 -> leaves--; goto leave
             :: skip

@@ -166,7 +166,7 @@ inline announce()
     announced = word;
     own_mark = true
 #else
-    atomic { word = word | WATCHED; announced = word & ~MARKS } /* pipc_word_announce */
+    atomic { word = word | WATCHED; announced = word & ~MARKS } /* announce */
 #endif
 }
 
@@ -222,7 +222,7 @@ again:
         fi;
         look();
 #endif
-        atomic { /* pipc_word_await, pipc_word_sleep: the check before the sleep */
+        atomic { /* pipc_word_await: the check before the sleep */
             slept = true;
 #ifndef EARLY_CHECK
             check_interrupts();
