@@ -94,11 +94,12 @@ static void begin(struct crew *crew, unsigned seat)
     struct sitting sitting = {crew, seat, POINTS_NONE, 0};
     struct crew_member *member = &crew->members[seat];
     int64_t now = test_now();
-    *member = (struct crew_member){.die = now + within(crew, crew->life)};
+    int64_t life = crew->life >> test_random(&crew->dice, 3);
+    *member = (struct crew_member){.die = now + within(crew, life)};
     if (seat < crew->spared) {
         member->die = INT64_MAX;
     } else if (test_random(&crew->dice, 2)) {
-        member->die = now + 6 * crew->life; /* if it does not come to its point */
+        member->die = now + 2 * crew->life; /* if it does not come to its point */
         sitting.nth = 1u << (3 + test_random(&crew->dice, 8));
         if (test_random(&crew->dice, 4) == 0 && (sitting.point = neglected(crew)) != POINTS_NONE)
             sitting.nth = 1 + test_random(&crew->dice, times_reached(crew->board, sitting.point) > BUSY ? 3 : 1);

@@ -9,7 +9,7 @@
 #include "rig.h"
 #include "support_queue.h"
 
-enum { SEATS = 6, POSTERS = 3, KILLS_A_ROUND = 60 };
+enum { SEATS = 6, POSTERS = 3, KILLS_A_ROUND = 60, LONG_FORM = 100000 };
 #define PATIENCE PIPC_SECONDS(30)
 
 /* What a seat is doing: where it is when it dies says what it may have had. */
@@ -176,7 +176,7 @@ static void storm_of_deaths_over_a_lock_and_a_semaphore(void)
     struct storm storm = {.yard = test_shared(sizeof *storm.yard), .figures = {.rig = "sync"}};
     struct crew_board *board = crew_board_make();
     int64_t until = rig_deadline(PIPC_SECONDS(15));
-    uint64_t goal = rig_trials(2500, 100000), turns = 0, told = 0, taken = 0;
+    uint64_t goal = rig_trials(2500, LONG_FORM), turns = 0, told = 0, taken = 0;
     storm.crew = (struct crew){.board = board,
                                .points = CREW_POINTS_OF_QUEUES,
                                .seats = SEATS,
@@ -200,7 +200,7 @@ static void storm_of_deaths_over_a_lock_and_a_semaphore(void)
     CHECK(turns > 0);
     CHECK(told > 0);
     CHECK(taken > 0);
-    crew_tell(&storm.crew, board->kills >= goal);
+    crew_tell(&storm.crew, LONG_FORM);
     rig_tell(&storm.figures);
 }
 
