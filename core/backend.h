@@ -42,7 +42,7 @@
 /* ---- The object: what stands at the start of all memory made by a backend ------------------ */
 
 #define PIPC_OBJECT_MAGIC  0x63706970u /* "pipc" in little-endian memory */
-#define PIPC_OBJECT_LAYOUT 3u          /* raise with every incompatible change of any shared structure */
+#define PIPC_OBJECT_LAYOUT 4u          /* raise with every incompatible change of any shared structure */
 
 /* The low three bits of pipc_object.state. Fresh memory is zeros: INIT. The upper bits may hold the
  * builder's identity (pipc_self()) shifted left by 3, where the backend has no better way to tell

@@ -289,6 +289,14 @@ static PIPC_UNGUARDED bool something_to_read(void *argument)
     return pipc_record_state(word) >= PIPC_RECORD_WHOLE;
 }
 
+/* A record that is on its way has a place here, or its producer has the lock. */
+static bool nothing_on_its_way(void *argument)
+{
+    const struct look *look = argument;
+    return atomic_load(&look->channel->control->writer.lock.word) == 0 &&
+           pipc_record_state(pipc_ring_word(&look->channel->ring, start_at(look))) == PIPC_RECORD_EMPTY;
+}
+
 /* Looks a while without the lock, and without telling the producers that somebody waits. Not after many records in a
  * row: there it is better to fall behind, asleep, than to take each line of memory away from the producer while it
  * writes the next one to it. */
@@ -327,7 +335,7 @@ static int patiently(struct look *look, struct pipc_patience *patience)
 {
     struct pipc_channel *channel = look->channel;
     struct pipc_word *items = &channel->control->items;
-    struct pipc_watch waiting = {0};
+    struct pipc_watch waiting = {.quiet = nothing_on_its_way, .argument = look};
     int error = pipc_channel_reader_of(channel, &look->reader);
     if (!error && !patience->nowait)
         watch(look, patience);

@@ -78,10 +78,13 @@ static void repair(struct pipc_channel *channel)
 int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience)
 {
     int error = pipc_channel_lock(channel, &channel->control->writer.lock, self, patience);
-    if (error != PIPC_LOCK_STOLEN)
-        return error;
-    repair(channel);
-    return 0;
+    if (error == PIPC_LOCK_STOLEN) {
+        repair(channel);
+        error = 0;
+    }
+    if (!error)
+        pipc_word_rouse(&channel->control->items);
+    return error;
 }
 
 /* A record that is settled no longer holds up those who would overwrite it. */

@@ -121,6 +121,7 @@ static bool send_at_once(struct pipc_channel *channel, uint64_t self, const pipc
     struct pipc_writer *writer = &channel->control->writer;
     if (!is_filled_alone(channel, record) || !pipc_channel_try(&writer->lock, self))
         return false;
+    pipc_word_rouse(&channel->control->items);
     struct pipc_place place = next_place(channel, record->size);
     bool room = place.end + PIPC_RECORD_ALIGN <= writer->limit;
     if (room)

@@ -261,12 +261,24 @@ static PIPC_FLAT int look_to_the_end(struct receive *receive, struct pipc_patien
     return error == PIPC_CLAIM_LATER ? look_on(receive, patience) : error;
 }
 
+/* A message that is on its way has a place that says so; of one whose place was free before the look the look knows. */
+static bool nothing_on_its_way(void *argument)
+{
+    const struct pipc_queue *queue = argument;
+    for (uint32_t slot = 0; slot < queue->max_messages; slot++) {
+        enum pipc_slot_state state = pipc_word_state(atomic_load(&queue->words[slot]));
+        if (state == PIPC_SLOT_RESERVED || state == PIPC_SLOT_SENT)
+            return false;
+    }
+    return true;
+}
+
 static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_patience *patience)
 {
     struct pipc_queue *queue = receive->queue;
     bool any = receive->selection.rule == PIPC_RULE_ANY && !receive->peek;
     struct pipc_word *word = any ? &queue->control->items : &queue->control->picky;
-    struct pipc_watch watch = {0};
+    struct pipc_watch watch = {.quiet = nothing_on_its_way, .argument = queue};
     int error;
     while ((error = look_to_the_end(receive, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)

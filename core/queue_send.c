@@ -37,6 +37,13 @@ static PIPC_FLAT void note_sent(struct pipc_queue *queue, uint64_t level)
         ;
 }
 
+/* Before the message is anywhere: who dies between sending and waking keeps nobody asleep for long. */
+static PIPC_FLAT void rouse_receivers(struct pipc_queue *queue)
+{
+    pipc_word_rouse(&queue->control->items);
+    pipc_word_rouse(&queue->control->picky);
+}
+
 static PIPC_FLAT void wake_receivers(struct pipc_queue *queue)
 {
     pipc_word_bump(&queue->control->items, 1);
@@ -139,6 +146,8 @@ static PIPC_FLAT int send_once(struct pipc_queue *queue, const pipc_message *mes
     if (error)
         return error;
     struct pipc_slot *place = &queue->slots[slot];
+    PIPC_POINT("send: reserved, nobody roused");
+    rouse_receivers(queue);
     PIPC_POINT("send: reserved, no ticket");
     atomic_store(&place->ticket, pipc_ticket(queue));
     uint64_t level = level_to_note(queue);

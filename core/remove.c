@@ -10,7 +10,7 @@ static int doom_and_finish(uint32_t kind, const char *name, uint64_t control, vo
     int error = pipc_be_memory_doom(&memory, kind, name, pipc_now() + PIPC_BUILDER_PATIENCE);
     if (error)
         return error;
-    /* If it cannot be mapped, or is not all there, sleepers find out at the end of their slice. */
+    /* If it cannot be mapped, or is not all there, sleepers find out at the end of their slice, a second at most. */
     if (wake && pipc_be_memory_size(memory) >= control &&
         pipc_be_memory_map(memory, PIPC_READ | PIPC_WRITE, &data) == 0) {
         wake(data);

@@ -9,9 +9,11 @@
 
 #define WATCHED      2u
 #define ASLEEP       1u
+#define DEEP         PIPC_WORD_DEEP
 #define MARKS        PIPC_WORD_MARKS
 #define QUICK_LOOKS  100
-#define STEP         4u
+#define STEP         8u
+#define QUIET_SLICES 8
 #define WAY_TOO_LONG PIPC_US(500) /* the others have work of their own: who sleeps gets the processor back sooner */
 #define SELDOM       255
 #define HARDLY_EVER  4095
@@ -155,9 +157,12 @@ static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_pat
     return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
-static uint32_t announce(struct pipc_word *word)
+static void announce(struct pipc_word *word, struct pipc_watch *watch)
 {
-    return atomic_fetch_or(&word->word, WATCHED) | WATCHED;
+    bool deep = watch->quiet && watch->slices >= QUIET_SLICES;
+    uint32_t marks = deep ? WATCHED | DEEP : WATCHED;
+    watch->value = atomic_fetch_or(&word->word, marks) | marks;
+    watch->deep = deep && watch->quiet(watch->argument);
 }
 
 static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *value)
@@ -166,7 +171,7 @@ static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *va
     do {
         if ((current ^ announced) & ~MARKS)
             return false;
-        *value = current | MARKS;
+        *value = current | WATCHED | ASLEEP;
     } while (!atomic_compare_exchange_weak(&word->word, &current, *value));
     return true;
 }
@@ -178,18 +183,20 @@ static void leave_sleepers(struct pipc_word *word)
         ;
 }
 
-static int doze(struct pipc_word *word, uint32_t announced, struct pipc_patience *patience)
+static int doze(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience)
 {
     int error = 0;
     uint32_t value;
+    int64_t slice = watch->deep ? PIPC_LONG_SLICE : PIPC_SLICE;
     enum pipc_slept slept = PIPC_SLEPT_WOKEN;
     atomic_fetch_add(&word->sleepers, 1);
     PIPC_POINT("wait: counted, not marked");
     /* Checked after the mark: an interrupt() from now on finds it and changes the word. */
-    if (mark_asleep(word, announced, &value) && !(error = pipc_patience_check(patience)))
-        slept = pipc_sleep_on(&word->word, value, pipc_patience_slice(patience, PIPC_SLICE));
+    if (mark_asleep(word, watch->value, &value) && !(error = pipc_patience_check(patience)))
+        slept = pipc_sleep_on(&word->word, value, pipc_patience_slice(patience, slice));
     PIPC_POINT("wait: woken, still counted");
     leave_sleepers(word);
+    watch->slices = slept == PIPC_SLEPT_OUT ? watch->slices + 1 : 0;
     if (!error && slept == PIPC_SLEPT_SIGNAL && !patience->restart)
         return interrupted();
     return error;
@@ -202,10 +209,10 @@ int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pip
         return error;
     if (watch->announced) {
         watch->slept = true;
-        error = doze(word, watch->value, patience);
+        error = doze(word, watch, patience);
     }
     bool first = !watch->announced;
-    watch->value = announce(word);
+    announce(word, watch);
     watch->announced = !first || !linger(word, watch->value, patience);
     return error;
 }
@@ -220,6 +227,10 @@ void pipc_word_bump_marked(struct pipc_word *word, int count)
     do {
         if (!(current & MARKS))
             return;
+        if (current & DEEP) {
+            pipc_word_bump_all(word);
+            return;
+        }
         several = (current & ASLEEP) && atomic_load(&word->sleepers) > (uint32_t)count;
         next = current + STEP;
     } while (!atomic_compare_exchange_weak(&word->word, &current, several ? next : next & ~MARKS));
@@ -232,10 +243,16 @@ void pipc_word_bump_marked(struct pipc_word *word, int count)
         pipc_word_bump_all(word);
 }
 
+/* Who dies before the wake-up leaves the mark of deep sleepers, for the next one. If somebody announced himself
+ * meanwhile it stays up, which costs a spare wake-up. */
 void pipc_word_bump_all(struct pipc_word *word)
 {
-    uint32_t current = atomic_load(&word->word);
-    while (!atomic_compare_exchange_weak(&word->word, &current, (current + STEP) & ~MARKS))
-        ;
+    uint32_t current = atomic_load(&word->word), next;
+    do
+        next = ((current + STEP) & ~MARKS) | (current & DEEP);
+    while (!atomic_compare_exchange_weak(&word->word, &current, next));
+    PIPC_POINT("wake: word changed, deep sleepers not woken");
     pipc_wake_on(&word->word, INT_MAX);
+    if (next & DEEP)
+        atomic_compare_exchange_strong(&word->word, &next, next & ~DEEP);
 }

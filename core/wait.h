@@ -44,8 +44,8 @@ int pipc_patience_check(struct pipc_patience *patience);
 /* Nanoseconds to sleep now: `slice`, or what is left until the deadline if that is less. */
 int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice);
 
-/* A word to sleep on, in shared memory; zeros are ready. The sequence, whose low two bits say that
- * somebody watches (spins, or is about to look once more) and that somebody is asleep. Who waits:
+/* A word to sleep on, in shared memory; zeros are ready. The sequence, whose low three bits say that
+ * somebody watches (spins, or is about to look once more), that somebody is asleep, and deeply. Who waits:
  *
  *     announce; look; sleep on the announced value; again
  *
@@ -53,6 +53,10 @@ int64_t pipc_patience_slice(const struct pipc_patience *patience, int64_t slice)
  * lost, because the change and the look are ordered by a common lock (the kernel queue's, the
  * queue's) or by sequentially consistent operations; tests/models holds the proof. A bumper killed between the
  * change and the bump makes the waiters late by at most one slice.
+ *
+ * Slices keep a processor from its rest, so who has slept through QUIET_SLICES of them sleeps long, if that is safe: it
+ * marks the word DEEP, and no change that was begun before may be under way, which its `quiet` says. Who begins a
+ * change from then on (in a way that `quiet` sees) finds the mark and wakes everybody before the change itself.
  *
  * `sleepers` tells a bump that wakes one whether to leave the marks for the next. It may be too high
  * (killed sleepers), which costs a spare wake-up after a real one; never too low. */
@@ -67,7 +71,8 @@ struct pipc_word {
  * lately. */
 bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span);
 
-#define PIPC_SLICE PIPC_MS(40) /* how late a lost wake-up can make a waiter */
+#define PIPC_SLICE      PIPC_MS(40)     /* how late a lost wake-up can make a waiter */
+#define PIPC_LONG_SLICE PIPC_SECONDS(1) /* of who sleeps deeply */
 
 /* The same for what changes within less than a microsecond, as memory does: looks closely at first. */
 bool pipc_spin_until(bool (*changed)(void *argument), void *argument, int64_t span);
@@ -77,16 +82,21 @@ void pipc_pause(unsigned times);
 
 /* One wait of a call: what it announced last, and how far it came. Zeros are ready. */
 struct pipc_watch {
+    bool (*quiet)(void *argument); /* is no change under way? NULL: no deep sleep */
+    void *argument;
     uint32_t value;
+    uint32_t slices; /* slept through in a row */
     bool announced;
     bool slept;
+    bool deep; /* the next sleep may be long */
 };
 
 /* After a look that found nothing: announces, and lingers a little; if that is done sleeps, and announces again. 0:
  * look again. Else as pipc_patience_check. */
 int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pipc_patience *patience);
 
-#define PIPC_WORD_MARKS 3u
+#define PIPC_WORD_MARKS 7u
+#define PIPC_WORD_DEEP  4u
 
 /* Wakes up to `count` waiters, if there are any. Async-signal-safe. */
 void pipc_word_bump_marked(struct pipc_word *word, int count);
@@ -98,5 +108,12 @@ static inline void pipc_word_bump(struct pipc_word *word, int count)
 
 /* Wakes everybody, whatever the marks say. Async-signal-safe. */
 void pipc_word_bump_all(struct pipc_word *word);
+
+/* A change has begun: whoever sleeps deeply is woken. */
+static inline void pipc_word_rouse(struct pipc_word *word)
+{
+    if (atomic_load(&word->word) & PIPC_WORD_DEEP)
+        pipc_word_bump_all(word);
+}
 
 #endif

@@ -133,7 +133,7 @@ static uint32_t sequences(const pipc_queue *queue, unsigned which)
 {
     struct pipc_control *control = queue->control;
     struct pipc_word *words[] = {&control->items, &control->picky, &control->room};
-    return atomic_load(&words[which]->word) & ~3u;
+    return atomic_load(&words[which]->word) & ~PIPC_WORD_MARKS;
 }
 
 static int receive_until_the_end(void *queue)

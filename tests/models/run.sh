@@ -43,6 +43,12 @@ check holds wait -DPICKY
 check holds wait -DLEAVES=1
 check holds wait -DINTERRUPTS=1 -DCHANGERS=1
 check holds wait -DSLICES -DKILLS=2 -DCHANGERS=1
+check holds wait -DDEEPLY -DCHANGERS=1 -DKILLS=1
+check fails wait -DDEEPLY -DKILLS=1 -DCHANGERS=1 -DNO_ROUSE
+check fails wait -DDEEPLY -DKILLS=1 -DCHANGERS=1 -DLATE_ROUSE
+check fails wait -DDEEPLY -DKILLS=1 -DCHANGERS=1 -DNOT_QUIET
+check fails wait -DDEEPLY -DKILLS=1 -DCHANGERS=1 -DEARLY_QUIET
+check fails wait -DDEEPLY -DKILLS=1 -DCHANGERS=1 -DLATE_QUIET
 check fails wait -DOWN_MARK
 check fails wait -DLOOK_FIRST
 check fails wait -DLATE_MARKS
@@ -163,6 +169,10 @@ check fails names_sysv -DKILLS=2 -DLABEL_LATE
 
 if [ "${1-}" = --deep ]; then
     deep=-deep
+    check holds wait -DDEEPLY -DCHANGERS=1 -DKILLS=2
+    check holds wait -DDEEPLY -DKILLS=1
+    check holds wait -DDEEPLY -DKILLS=1 -DPICKY
+    check fails wait -DDEEPLY -DKILLS=1 -DEARLY_CLEAR
     check holds channel -DEACH=1 -DKILLS=2
     check holds channel -DEACH=1 -DKILLS=2 -DMANY -DCANCELS=1
     check holds channel -DBATCH -DKILLS=2 -DCELLS=4

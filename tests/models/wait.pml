@@ -9,12 +9,17 @@
  * question whether anybody sleeps although there is something for him. With SLICES a sleep ends by
  * itself too, but only when nothing else can happen; then whoever was not killed must get his thing.
  *
+ * With DEEPLY a waiter may sleep deeply: no slice ever ends that. Who makes something says first that it is under way
+ * (a reserved place, the producers' lock), and rouses deep sleepers.
+ *
  * WAITERS, CHANGERS, CHANGES (of each changer), LEAVES (how often a waiter may run out of patience),
  * INTERRUPTS, KILLS, SLICES, PICKY (each thing is for one waiter; all are woken).
  * Seeded bugs: LOOK_FIRST (announce after the look), OWN_MARK (the mark in a word of its own),
  * LATE_COUNT (sleepers read after the wake-up), LATE_MARKS (taken down, put up again after the wake-up),
  * NO_MARKS (taken down for good), NO_RECOUNT (sleepers not read again), NO_PASS_ON, EARLY_CHECK (interrupts
- * looked for before the announcement), PLAIN_STORE (the change becomes visible after the look at the marks).
+ * looked for before the announcement), PLAIN_STORE (the change becomes visible after the look at the marks); of
+ * DEEPLY: NO_ROUSE, LATE_ROUSE (after the change), NOT_QUIET (whatever is under way), EARLY_QUIET (asked before the mark),
+ * LATE_QUIET (asked after the look), EARLY_CLEAR (the mark comes down before the wake-up).
  */
 #ifndef WAITERS
 #define WAITERS 2
@@ -36,10 +41,11 @@
 #endif
 
 #define ALL     (WAITERS + CHANGERS + INTERRUPTS)
+#define DEEP    4
 #define WATCHED 2
 #define ASLEEP  1
-#define MARKS   3
-#define STEP    4
+#define MARKS   7
+#define STEP    8
 #define NEXT    ((word + STEP) & ~MARKS) /* of the sequence, without marks */
 
 #ifdef PICKY
@@ -54,6 +60,10 @@ byte word, sleepers;   /* struct pipc_word */
 byte interrupts;       /* struct pipc_interrupts */
 bool pending;
 bool asleep[WAITERS];  /* in the kernel's futex queue */
+#ifdef DEEPLY
+bool deeply[WAITERS];
+byte under_way;
+#endif
 byte things[WAITERS];  /* only [0], unless PICKY */
 byte seen[WAITERS];    /* patience.interrupts_seen */
 byte leaves = LEAVES;
@@ -82,11 +92,23 @@ inline kernel_wake(count)
     od
 }
 
-/* pipc_word_bump_all: an exchange, a wake-up */
+/* pipc_word_bump_all: an exchange, a wake-up; then the mark of deep sleepers comes down */
 inline bump_all()
 {
+#if defined(DEEPLY) && !defined(EARLY_CLEAR)
+    atomic { word = NEXT | (word & DEEP); after = word };
+    atomic { kernel_wake(WAITERS) };
+    atomic {
+        if
+        :: word == after -> word = word & ~DEEP
+        :: else
+        fi;
+        after = 0
+    }
+#else
     word = NEXT;
     atomic { kernel_wake(WAITERS) }
+#endif
 }
 
 /* pipc_word_bump. A turn of its loop: loads of the word and of `sleepers`, a compare-and-swap. */
@@ -104,6 +126,12 @@ inline bump(count)
            :: else
            fi
        };
+#ifdef DEEPLY
+       if
+       :: (current & DEEP) -> bump_all(); goto bumped
+       :: else
+       fi;
+#endif
        more = (current & ASLEEP) && sleepers > count;
 #if defined(LATE_MARKS) || defined(NO_MARKS) || defined(LATE_COUNT)
        more = false;
@@ -167,6 +195,23 @@ inline announce()
     own_mark = true
 #else
     atomic { word = word | WATCHED; announced = word & ~MARKS } /* announce */
+#ifdef DEEPLY
+    if
+    :: calm = false /* it has not slept through enough slices */
+    :: true ->
+#ifdef EARLY_QUIET
+        calm = (under_way == 0);
+        atomic { word = word | WATCHED | DEEP; announced = word & ~MARKS }
+#else
+        atomic { word = word | WATCHED | DEEP; announced = word & ~MARKS };
+#if defined(NOT_QUIET) || defined(LATE_QUIET)
+        calm = true
+#else
+        calm = (under_way == 0)
+#endif
+#endif
+    fi
+#endif
 #endif
 }
 
@@ -193,8 +238,8 @@ inline check_interrupts()
 
 proctype waiter(byte me)
 {
-    byte announced, value, current, woken, many;
-    bool slept, more, counted;
+    byte announced, value, current, woken, many, after;
+    bool slept, more, counted, calm;
     {
         seen[me] = interrupts; /* pipc_patience_begin */
         look();
@@ -221,6 +266,9 @@ again:
         :: skip
         fi;
         look();
+#ifdef LATE_QUIET
+        calm = calm && under_way == 0;
+#endif
 #endif
         atomic { /* pipc_word_await: the check before the sleep */
             slept = true;
@@ -239,7 +287,7 @@ again:
             :: else
             fi;
 #ifndef OWN_MARK
-            word = word | MARKS;
+            word = word | WATCHED | ASLEEP;
 #endif
             value = word
         };
@@ -248,6 +296,10 @@ again:
 #endif
         atomic { /* pipc_sleep_on */
             asleep[me] = (word == value);
+#ifdef DEEPLY
+            deeply[me] = calm;
+            calm = false;
+#endif
             announced = 0;
             value = 0
         };
@@ -282,9 +334,20 @@ inline change()
     things[MINE((me - WAITERS) % WAITERS)]++
 }
 
+#ifdef DEEPLY
+/* pipc_word_rouse */
+inline rouse()
+{
+    if
+    :: (word & DEEP) -> bump_all()
+    :: else
+    fi
+}
+#endif
+
 proctype changer(byte me)
 {
-    byte current, woken, many, left = CHANGES;
+    byte current, woken, many, after, left = CHANGES;
     bool more;
     {
         do
@@ -296,6 +359,17 @@ proctype changer(byte me)
             :: (current & MARKS) -> bump(COUNT)
             :: else
             fi
+#elif defined(DEEPLY)
+            atomic { left--; under_way++ };
+#if !defined(NO_ROUSE) && !defined(LATE_ROUSE)
+            rouse();
+#endif
+            change();
+#ifdef LATE_ROUSE
+            rouse();
+#endif
+            under_way--;
+            bump(COUNT)
 #else
             atomic { left--; change() };
             bump(COUNT)
@@ -308,7 +382,7 @@ proctype changer(byte me)
 /* pipc_queue_interrupt */
 proctype interrupter(byte me)
 {
-    byte woken;
+    byte woken, after;
     {
         pending = true;
         interrupts++;
@@ -336,7 +410,9 @@ proctype killer()
 }
 
 #define STRANDED(i) (asleep[i] && (things[MINE(i)] > 0 || interrupts != seen[i] || pending))
-#ifdef SLICES
+#ifdef DEEPLY
+#define LATE(i) assert(!deeply[i]); asleep[i] = false
+#elif defined(SLICES)
 #define LATE(i) asleep[i] = false /* the slice ends */
 #else
 #define LATE(i) assert(!STRANDED(i))
@@ -344,7 +420,7 @@ proctype killer()
 
 init
 {
-    byte i, current, woken, many;
+    byte i, current, woken, many, after;
     bool more;
     atomic {
         for (i : 0 .. WAITERS - 1) { run waiter(i) }
