@@ -364,6 +364,8 @@ bool pipc_be_sight_reap(struct pipc_be_sight *sight)
     struct stat facts;
     struct pipc_be_request request = {.kind = sight->kind, .name = sight->name, .flags = PIPC_READ};
     bool build = false;
+    if (!pipc_name_ask(sight->memory, &facts))
+        return false;
     pipc_name_settle(sight->memory, &request, &build);
     return fstat(sight->memory->fd, &facts) == 0 && facts.st_nlink == 0;
 }

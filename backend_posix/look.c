@@ -94,11 +94,24 @@ static void replace_note(int old, int new)
             return;
 }
 
-static bool is_same_file(int one, int other)
+bool pipc_name_ask(struct pipc_be_memory *memory, struct stat *facts)
 {
-    struct stat first, second;
-    return fstat(one, &first) == 0 && fstat(other, &second) == 0 && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
+    memory->call = "fstat";
+    if (fstat(memory->fd, facts) != 0)
+        return false;
+    memory->device = facts->st_dev;
+    memory->file = facts->st_ino;
+    memory->owner = facts->st_uid;
+    memory->group = facts->st_gid;
+    memory->mode = facts->st_mode & 07777;
+    return true;
+}
+
+/* Does the lock's descriptor lead to the file that was asked about? */
+static bool is_locks_file(const struct pipc_be_memory *memory)
+{
+    struct stat facts;
+    return fstat(memory->lock, &facts) == 0 && facts.st_dev == memory->device && facts.st_ino == memory->file;
 }
 
 int pipc_name_lock(struct pipc_be_memory *memory)
@@ -111,7 +124,7 @@ int pipc_name_lock(struct pipc_be_memory *memory)
         return errno == ENOENT ? 0 : -1;
     replace_note(0, memory->lock + 1);
     PIPC_POINT("names: lock opened, not locked");
-    if (before != atomic_load(&forks) || !is_same_file(memory->fd, memory->lock))
+    if (before != atomic_load(&forks) || !is_locks_file(memory))
         return 0;
     memory->call = "fcntl";
     if (set_lock(memory->lock, F_WRLCK, BUILD_BYTE) == 0)
@@ -196,12 +209,18 @@ void pipc_name_leave(struct pipc_be_memory *memory)
     memory->made = false;
 }
 
-bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
+static size_t whole_pages(uint64_t bytes)
 {
     uint64_t page = pipc_page();
+    return (size_t)((bytes + page - 1) / page * page);
+}
+
+bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
+{
     int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    unmap(memory);
     memory->call = "mmap";
-    memory->length = (size_t)((bytes + page - 1) / page * page);
+    memory->length = whole_pages(bytes);
     void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
     memory->object = base == MAP_FAILED ? NULL : base;
     return memory->object != NULL;
@@ -220,12 +239,6 @@ static enum sight barred_by_kernel(const struct pipc_be_memory *memory, struct t
 {
     *trouble = (struct trouble){error, errno, memory->call};
     return BARRED;
-}
-
-static bool ask(struct pipc_be_memory *memory, struct stat *facts)
-{
-    memory->call = "fstat";
-    return fstat(memory->fd, facts) == 0;
 }
 
 /* Reads the size once: a hostile peer may write it after the check. */
@@ -279,20 +292,24 @@ enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_reques
     return judge(&memory, request, bytes, trouble);
 }
 
+static bool is_mapped(const struct pipc_be_memory *memory, off_t bytes)
+{
+    return memory->object && memory->length == whole_pages((uint64_t)bytes);
+}
+
 /* A builder at work makes the file grow: the header is judged by a size that was not read before it. */
 static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                                 struct stat *facts, struct trouble *trouble)
 {
     for (int tries = 0; tries < TRIES; tries++) {
         off_t bytes = facts->st_size;
-        if (!pipc_name_map(memory, (uint64_t)bytes))
+        if (!is_mapped(memory, bytes) && !pipc_name_map(memory, (uint64_t)bytes))
             return barred_by_kernel(memory, trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno));
         enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
-        if (!ask(memory, facts))
+        if (!pipc_name_ask(memory, facts))
             return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
         if (facts->st_size == bytes)
             return sight;
-        unmap(memory);
     }
     return VANISHED; /* it changes faster than we can look */
 }
@@ -301,11 +318,11 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
                              struct trouble *trouble)
 {
     struct stat facts;
-    unmap(memory);
-    if (!ask(memory, &facts))
+    bool asked = pipc_name_ask(memory, &facts);
+    if (!asked || facts.st_size == 0)
+        unmap(memory);
+    if (!asked)
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
-    memory->owner = facts.st_uid;
-    memory->group = facts.st_gid;
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
     if (facts.st_nlink == 0)

@@ -88,11 +88,10 @@ static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
 static bool let_owner_in(struct pipc_be_memory *memory)
 {
     struct stat facts;
-    memory->call = "fstat";
-    if (fstat(memory->fd, &facts) != 0)
+    if (!pipc_name_ask(memory, &facts))
         return false;
     memory->call = "fchmod";
-    return (facts.st_mode & 0600) == 0600 || fchmod(memory->fd, (facts.st_mode & 07777) | 0600) == 0;
+    return (memory->mode & 0600) == 0600 || fchmod(memory->fd, memory->mode | 0600) == 0;
 }
 
 /* A new empty file. VANISHED: another was faster; BARRED: errno. */
@@ -135,10 +134,12 @@ static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *re
     off_t header = sizeof *memory->object;
     PIPC_POINT("names: locked, empty file");
     memory->call = "fchmod";
-    if (fchmod(memory->fd, (mode_t)request->mode) != 0 || !reserve(memory, 0, header) || !pipc_name_map(memory, bytes))
+    if (memory->mode != request->mode && fchmod(memory->fd, (mode_t)request->mode) != 0)
+        return false;
+    if (!reserve(memory, 0, header) || !pipc_name_map(memory, bytes))
         return false;
     PIPC_POINT("names: room for the header, no header");
-    pipc_object_fill(memory->object, request);
+    pipc_object_fill(memory->object, request, memory->owner);
     PIPC_POINT("names: header filled, still INIT");
     atomic_store(&memory->object->state, PIPC_STATE_BUILDING);
     memory->building = true;
@@ -200,20 +201,15 @@ void pipc_name_built(struct pipc_be_memory *memory)
 
 /* ---- What others left half done ---- */
 
-static bool is_mine(const struct stat *facts)
+static bool is_mine(const struct pipc_be_memory *memory)
 {
-    return facts->st_uid == geteuid();
+    return memory->owner == geteuid();
 }
 
 /* Would the kernel let this user unlink it? Setting its mode to what it is needs the same right. */
-static bool may_remove(int fd, const struct stat *facts)
+static bool may_remove(const struct pipc_be_memory *memory)
 {
-    return is_mine(facts) || fchmod(fd, facts->st_mode & 07777) == 0;
-}
-
-static int look_failed(const struct pipc_be_memory *memory)
-{
-    return pipc_fail(PIPC_E_SYSTEM, "fstat(\"%s\"): %s", memory->path, strerror(errno));
+    return is_mine(memory) || fchmod(memory->fd, memory->mode) == 0;
 }
 
 static int lock_failed(const struct pipc_be_memory *memory)
@@ -244,13 +240,10 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     int error = 0;
     bool create = request->flags & PIPC_CREATE;
-    struct stat facts;
-    if (fstat(memory->fd, &facts) != 0)
-        return look_failed(memory);
-    if (create && !memory->object && memory->writable && is_mine(&facts)) {
+    if (create && !memory->object && memory->writable && is_mine(memory)) {
         error = build_here(memory, request);
         *build = !error;
-    } else if (may_remove(memory->fd, &facts)) {
+    } else if (may_remove(memory)) {
         pipc_name_free(memory);
         error = create ? 0 : not_found(request);
     } else {
@@ -321,11 +314,39 @@ static enum sight look(struct pipc_be_memory *memory, const struct pipc_be_reque
     }
 }
 
+/* An empty file that this opening made, and cannot build in because it gets no lock, or no look at it, is unlinked
+ * again, also without a descriptor to spare. Whoever got its lock meanwhile may keep it. */
+static void take_back(struct pipc_be_memory *memory)
+{
+    struct stat facts;
+    if (!memory->made)
+        return;
+    pipc_name_unlock(memory);
+    if (pipc_name_lock_here(memory) && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 1 && facts.st_size == 0)
+        pipc_name_free(memory);
+}
+
+/* Who wants a new object mostly finds its name free, and need not look first. If the file cannot be made a look finds
+ * out why. */
+static enum sight make_or_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool first,
+                               struct trouble *trouble)
+{
+    const uint32_t new = PIPC_CREATE | PIPC_EXCLUSIVE;
+    if (first && (request->flags & new) == new) {
+        if (make_file(memory, request) == HALF)
+            return HALF;
+        take_back(memory);
+        pipc_name_leave(memory);
+    }
+    return look(memory, request, request->flags & PIPC_WRITE, trouble);
+}
+
 /* One look, and what follows from it. 0 without *done: look again. */
-static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done, bool *build)
+static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool first, bool *done,
+                    bool *build)
 {
     struct trouble trouble;
-    enum sight sight = look(memory, request, request->flags & PIPC_WRITE, &trouble);
+    enum sight sight = make_or_look(memory, request, first, &trouble);
     if (sight == NOTHING && !(request->flags & PIPC_CREATE))
         return not_found(request);
     if (sight == NOTHING && (sight = make_file(memory, request)) == BARRED)
@@ -347,25 +368,13 @@ static int try_open(struct pipc_be_memory *memory, const struct pipc_be_request 
     }
 }
 
-/* An empty file that this opening made, and cannot build in because it gets no lock, or no look at it, is unlinked
- * again, also without a descriptor to spare. Whoever got its lock meanwhile may keep it. */
-static void take_back(struct pipc_be_memory *memory)
-{
-    struct stat facts;
-    if (!memory->made)
-        return;
-    pipc_name_unlock(memory);
-    if (pipc_name_lock_here(memory) && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 1 && facts.st_size == 0)
-        pipc_name_free(memory);
-}
-
 int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     int64_t nap = 0;
     pipc_name_start(memory, request);
     do {
         bool done = false;
-        int error = try_open(memory, request, &done, build);
+        int error = try_open(memory, request, nap == 0, &done, build);
         if (done)
             return 0;
         if (error)
@@ -381,11 +390,8 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
 {
     struct trouble trouble;
-    struct stat facts;
     PIPC_POINT("names: found, not dead");
-    if (fstat(memory->fd, &facts) != 0)
-        return look_failed(memory);
-    if (!memory->writable || !may_remove(memory->fd, &facts))
+    if (!memory->writable || !may_remove(memory))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
     int locked = pipc_name_lock(memory);
     if (locked < 0 && errno != EACCES) /* EACCES: the name leads to another's file by now */

@@ -9,6 +9,7 @@
 #define _FILE_OFFSET_BITS 64 /* the locks lie far beyond any file's end */
 #endif
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "core/backend.h"
@@ -23,13 +24,17 @@ struct pipc_be_memory {
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     int fd;                     /* -1 when it is not needed any more (queues) */
     uint32_t kind;
-    uid_t owner; /* of the file, as the kernel says */
+    uid_t owner; /* of the file, as the kernel said last */
     gid_t group;
+    mode_t mode;
+    dev_t device;
+    ino_t file;
     int lock;  /* a descriptor for the lock alone, else -1 */
     bool made; /* the file, by this opening */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */
+    bool guarded;     /* against writing, for now */
     const char *call; /* the kernel's, made last where that may fail: errors name it */
     const char *name; /* the end of path */
     char path[PIPC_NAME_PATH];
@@ -55,6 +60,9 @@ struct trouble {
 
 /* Writes the path of a name. */
 void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request *request);
+
+/* Asks the kernel about the open file, and notes what a handle keeps of that. */
+bool pipc_name_ask(struct pipc_be_memory *memory, struct stat *facts);
 
 /* shm_open of the path; never waits, never follows a link. */
 int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode);

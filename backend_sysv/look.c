@@ -63,6 +63,7 @@ static int attach_key(struct pipc_be_memory *memory, key_t key, bool write, stru
     }
     memory->length = pipc_name_length(facts->shm_segsz);
     memory->creator = facts->shm_perm.cuid;
+    memory->owner = facts->shm_perm.uid;
     memory->group = facts->shm_perm.cgid;
     memory->key = key;
     return 0;
@@ -210,6 +211,7 @@ void pipc_name_survey(struct pipc_be_memory *memory, const struct pipc_be_reques
         enum sight sight = pipc_name_look(memory, request, i, request->flags & PIPC_WRITE, &survey->trouble);
         if (sight == OURS) {
             survey->found = true;
+            survey->at = i;
             return;
         }
         if (sight == AT_WORK || sight == RESTLESS) {

@@ -90,7 +90,12 @@ static int map_failed(const struct pipc_be_memory *memory, const char *call)
 static int protect(struct pipc_be_memory *memory, uint32_t access)
 {
     bool write = memory->claim || (access & PIPC_WRITE);
-    return mprotect(memory->object, memory->length, write ? PROT_READ | PROT_WRITE : PROT_READ);
+    if (write ? memory->writable && !memory->guarded : memory->guarded)
+        return 0;
+    if (mprotect(memory->object, memory->length, write ? PROT_READ | PROT_WRITE : PROT_READ) != 0)
+        return -1;
+    memory->guarded = !write;
+    return 0;
 }
 
 /* The keeper's first mapping; only its protection changes. */

@@ -14,10 +14,10 @@
  *
  * DEAD is final: whoever meets it removes the kernel queue that the header names, then the segment.
  *
- * One builder a name. A creator looks at all keys, makes a segment under the lowest free one, claims
- * it and then looks at all the other keys again. It gives way to a BUILDING or READY segment of its
- * name and to one CLAIMED at a lower key; it kills one CLAIMED at a higher key; then it commits. Take
- * two creators, L at the lower key. Each claims before it looks, so one of them, the later to claim,
+ * One builder a name. A creator looks at all keys (or, if it wants a new object, takes the first for free), makes a
+ * segment under the lowest free one, claims it and then looks at all the other keys again. It gives way to a BUILDING
+ * or READY segment of its name and to one CLAIMED at a lower key; it kills one CLAIMED at a higher key; then it
+ * commits. Take two creators, L at the lower key. Each claims before it looks, so one of them, the later to claim,
  * sees the other's claim. If that is H: it sees L in CLAIMED, BUILDING or READY and gives way. If it is
  * L: it sees H in CLAIMED, kills that claim and H's commit fails; or it sees H further and gives way.
  * So both never commit, whatever was read before the claim and however long a creator was stopped
@@ -126,10 +126,10 @@ static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_requ
 static bool claim(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
     memory->claim = pipc_self() << 3 | PIPC_STATE_CLAIMED;
-    memory->creator = geteuid();
+    memory->creator = memory->owner = geteuid();
     memory->size = request->size;
     PIPC_POINT("names: attached, no header");
-    pipc_object_fill(memory->object, request);
+    pipc_object_fill(memory->object, request, memory->creator);
     PIPC_POINT("names: header filled, not claimed");
     return atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_INIT}, memory->claim);
 }
@@ -252,9 +252,23 @@ static int answer(const struct survey *survey, const struct pipc_be_request *req
     return 0;
 }
 
+/* Who wants a new object mostly finds the first key free, and need not look first: what the other keys hold is seen
+ * after the claim. Whatever is in the way a survey finds, and says. */
+static bool make_at_once(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    const uint32_t new = PIPC_CREATE | PIPC_EXCLUSIVE;
+    bool build = false;
+    if ((request->flags & new) == new &&pipc_name_key(request, 0) != IPC_PRIVATE)
+        make(memory, request, 0, &build);
+    return build;
+}
+
 int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     int64_t nap = 0;
+    PIPC_POINT("names: looked, nothing made");
+    if ((*build = make_at_once(memory, request)))
+        return 0;
     do {
         struct survey survey;
         pipc_name_survey(memory, request, &survey);
@@ -274,10 +288,9 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 static bool may_remove(const struct pipc_be_memory *memory)
 {
     struct shmid_ds facts;
-    if (shmctl(memory->id, IPC_STAT, &facts) != 0)
-        return false;
-    return facts.shm_perm.uid == geteuid() || facts.shm_perm.cuid == geteuid() ||
-           shmctl(memory->id, IPC_SET, &facts) == 0;
+    uid_t me = geteuid();
+    return memory->owner == me || memory->creator == me ||
+           (shmctl(memory->id, IPC_STAT, &facts) == 0 && shmctl(memory->id, IPC_SET, &facts) == 0);
 }
 
 static int doom(struct pipc_be_memory *memory, const char *name)
@@ -295,10 +308,10 @@ static int doom(struct pipc_be_memory *memory, const char *name)
 }
 
 /* The survey stopped at the READY object; losers killed at higher keys shall not outlive it. */
-static void clear_all(const struct pipc_be_request *request)
+static void clear_above(const struct pipc_be_request *request, uint32_t at)
 {
     struct trouble ignored = {0};
-    for (uint32_t i = 0; i < PIPC_NAME_KEYS; i++) {
+    for (uint32_t i = at + 1; i < PIPC_NAME_KEYS; i++) {
         struct pipc_be_memory other = {0};
         pipc_name_look(&other, request, i, true, &ignored);
         pipc_name_leave(&other);
@@ -312,7 +325,7 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
         struct survey survey;
         pipc_name_survey(memory, request, &survey);
         if (survey.found) {
-            clear_all(request);
+            clear_above(request, survey.at);
             return doom(memory, request->name);
         }
         int error = answer(&survey, request);

@@ -21,11 +21,13 @@ struct pipc_be_memory {
     uint64_t claim;             /* the state word while this opening builds, else 0 */
     int id;
     key_t key;
-    uid_t creator;    /* of the segment, as the kernel says */
+    uid_t creator; /* of the segment, as the kernel says */
+    uid_t owner;
     gid_t group;      /* the creator's */
     const char *call; /* the kernel's, made last where that may fail: errors name it */
     bool writable;
-    bool lent; /* the data of the attachment are in the caller's hands */
+    bool lent;    /* the data of the attachment are in the caller's hands */
+    bool guarded; /* against writing, for now */
 };
 
 /* ---- look.c: what stands under the name's keys ---- */
@@ -54,6 +56,7 @@ struct trouble {
 
 struct survey {
     bool found;   /* OURS, attached */
+    uint32_t at;  /* under this key */
     bool at_work; /* somebody builds it */
     bool fresh;
     uint32_t free; /* lowest free key, KEYS if none */

@@ -117,8 +117,8 @@ struct pipc_be_request {
     int64_t deadline;    /* for waiting for somebody at work on the name (pipc_now() scale) */
 };
 
-/* Fills every field of a header but state and the queue's, magic last. */
-void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *request);
+/* Fills every field of a header but state and the queue's, magic last. `owner`: this user. */
+void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *request, uint32_t owner);
 
 /* Is this READY, CLAIMED, BUILDING or DEAD object (not INIT) what we look for? `bytes`: of data really
  * there behind the header page. 0, PIPC_E_FOREIGN (no magic), PIPC_E_LAYOUT, PIPC_E_DAMAGED (sizes or

@@ -139,7 +139,7 @@ size_t pipc_page(void)
     return known;
 }
 
-void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *request)
+void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *request, uint32_t owner)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -150,8 +150,8 @@ void pipc_object_fill(struct pipc_object *object, const struct pipc_be_request *
     object->size = request->size;
     object->created = PIPC_SECONDS(now.tv_sec) + now.tv_nsec;
     object->pid_namespace = pipc_self_namespace();
-    object->owner = geteuid();
-    object->creator = getpid();
+    object->owner = owner;
+    object->creator = pipc_self_pid();
     object->queue_label = 0;
     object->queue_id = 0;
     object->queue_depth = 0;

@@ -102,7 +102,7 @@ static int make(struct thing **out, const struct pipc_be_request *request)
         free(thing);
         return error;
     }
-    pipc_object_fill(thing->object, request);
+    pipc_object_fill(thing->object, request, geteuid());
     atomic_store(&thing->object->state, PIPC_STATE_BUILDING);
     thing->named = true;
     thing->next = first;

@@ -316,7 +316,10 @@ inline operate(create, stubborn)
 {
     done = false;
     do
-    :: look();
+    :: if
+       :: look()
+       :: create && !tried -> tried = true; sight = NOTHING /* make_or_look() */
+       fi;
        if
        :: sight == NOTHING && create -> make_file()
        :: sight == NOTHING && !create -> done = true
@@ -339,10 +342,10 @@ inline operate(create, stubborn)
        }
     :: !stubborn -> break /* its deadline is over */
     od;
-    done = false; tries = 0
+    done = false; tried = false; tries = 0
 }
 
-#define LOCALS byte f, f_old, tries, left; mtype sight; bool mapped, got, done, moved, removed
+#define LOCALS byte f, f_old, tries, left; mtype sight; bool mapped, got, done, moved, removed, tried
 
 proctype actor(byte me)
 {
@@ -356,7 +359,7 @@ dead:
     atomic { /* a death, or the end: what the kernel does then; no values, fewer states */
         building = building & ~BIT(me); close_all();
         f = 0; f_old = 0; tries = 0; left = 0; sight = 0; mapped = false; got = false; done = false;
-        moved = false; removed = false
+        moved = false; removed = false; tried = false
     }
 }
 

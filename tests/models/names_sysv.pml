@@ -8,12 +8,14 @@
  *   no two build at once; a READY object stands alone and keeps its key until it is DEAD; neither a killed maker nor
  *   a killed remover is in the survivor's way; when it has removed its object no segment and no kernel queue is left.
  *
+ * With SURVEY_FIRST a creator always looks before it makes.
+ *
  * Not modelled: rights, foreign segments, other names that hash alike, the header's contents.
  *
  * Seeded bugs: NO_CONTEST (a creator commits without a look at the other keys), LOOK_FIRST (it looks before it
  * claims), NO_BUILDING (it builds on a mere claim), BURY_BY_STORE (DEAD is stored, not compared and swapped),
- * NO_ORPHANS (what has no name yet is not buried), LEAVE_DEAD (nobody finishes a removal), NO_CLEAR_ALL (a removal ends
- * at the key where it found the object), LEAVE_FIRST (a remover detaches, then removes by id), KEY_FIRST (the
+ * NO_ORPHANS (what has no name yet is not buried), LEAVE_DEAD (nobody finishes a removal), NO_CLEAR_ABOVE (a removal
+ * ends at the key where it found the object), LEAVE_FIRST (a remover detaches, then removes by id), KEY_FIRST (the
  * segment is removed before the kernel queue), LABEL_LATE (after the kernel queue is made).
  */
 #ifndef ACTORS
@@ -333,7 +335,8 @@ inline make()
 inline doom()
 {
     own = f; f = 0;
-#ifndef NO_CLEAR_ALL
+#ifndef NO_CLEAR_ABOVE
+    k = mine + 1;
     do
     :: k < KEYS -> look(k); atomic { leave(f); seen = 0; k++ }
     :: else -> k = 0; break
@@ -359,13 +362,16 @@ inline operate(create, stubborn)
 {
     done = false;
     do
+#ifndef SURVEY_FIRST
+    :: create && !tried -> tried = true; mine = 0; make(); if :: done -> break :: else fi /* make_at_once() */
+#endif
     :: atomic { mine = NONE; at_work = false; found = false };
        do
        :: k < KEYS ->
           look(k);
           atomic {
               if
-              :: sight == OURS -> found = true; break
+              :: sight == OURS -> found = true; mine = k; break
               :: sight == AT_WORK -> at_work = true
               :: sight == NOTHING && mine == NONE -> mine = k
               :: else
@@ -393,11 +399,11 @@ inline operate(create, stubborn)
        }
     :: !stubborn -> break /* its deadline is over */
     od;
-    atomic { done = false; tries = 0 }
+    atomic { done = false; tried = false; tries = 0 }
 }
 
 #define LOCALS byte f, own, seen, sight, claim, mine, k, j, tries, left; \
-               bool moved, lost, found, at_work, done, removed, dooms
+               bool moved, lost, found, at_work, done, removed, dooms, tried
 
 proctype actor(byte me)
 {
@@ -411,7 +417,7 @@ dead:
     atomic { /* a death, or the end: what the kernel does then; no values, fewer states */
         killed[SELF] = true; building = building & ~BIT(me); leave_all();
         seen = 0; sight = 0; claim = 0; mine = 0; k = 0; j = 0; tries = 0; left = 0; moved = false;
-        lost = false; found = false; at_work = false; done = false; removed = false; dooms = false
+        lost = false; found = false; at_work = false; done = false; removed = false; dooms = false; tried = false
     }
 }
 

@@ -155,14 +155,15 @@ check fails names_posix -DKILLS=2 -DBUILD_IN_REMAINS
 check fails names_posix -DKILLS=2 -DLEAVE_DEAD
 check fails names_posix -DKILLS=2 -DNAME_FIRST
 check fails names_posix -DKILLS=2 -DLABEL_LATE
-check holds names_sysv -DKILLS=2
+check holds names_sysv -DACTORS=2 -DKILLS=2
+check holds names_sysv -DKILLS=2 -DSURVEY_FIRST
 check fails names_sysv -DKILLS=2 -DNO_CONTEST
 check fails names_sysv -DKILLS=2 -DLOOK_FIRST
 check fails names_sysv -DKILLS=2 -DNO_BUILDING
 check fails names_sysv -DKILLS=2 -DBURY_BY_STORE
 check fails names_sysv -DKILLS=2 -DNO_ORPHANS
 check fails names_sysv -DKILLS=2 -DLEAVE_DEAD
-check fails names_sysv -DKILLS=2 -DNO_CLEAR_ALL
+check fails names_sysv -DKILLS=2 -DNO_CLEAR_ABOVE
 check fails names_sysv -DKILLS=2 -DLEAVE_FIRST
 check fails names_sysv -DKILLS=2 -DKEY_FIRST
 check fails names_sysv -DKILLS=2 -DLABEL_LATE
@@ -181,7 +182,8 @@ if [ "${1-}" = --deep ]; then
     check holds slots -DKILLS=2 -DEACH=2 -DCROWD
     check holds slots -DKILLS=1 -DTHEFTS=1 -DRECEIVERS=2
     check holds names_posix -DKILLS=2 -DOPS=2
-    check holds names_sysv -DKILLS=2 -DFAILS=1
+    check holds names_sysv -DKILLS=2
+    check holds names_sysv -DKILLS=2 -DFAILS=1 -DSURVEY_FIRST
 fi
 
 [ $surprises -eq 0 ]

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/object.h"
 #include "points.h"
 #include "probe.h"
 #include "steps.h"
@@ -129,12 +130,14 @@ static void rehearse(struct step_stage *stage)
     }
 }
 
-/* A build with a sanitizer has many more instructions: the short form knows only the first of them. */
+/* A build with a sanitizer has many more instructions: the short form knows only the first of them. A call that was
+ * stepped for longer than it waits for others' work on a name may rightly give up. */
 static void record(struct step_stage *stage, struct steps *steps)
 {
+    int64_t began = test_now();
     pid_t child = begin(stage);
     steps_record(steps, child, rig_is_long() ? MOST_STEPS : FEW_STEPS, rig_deadline(RECORD_SPAN));
-    if (steps->whole)
+    if (steps->whole && test_now() - began < PIPC_BUILDER_PATIENCE)
         end_whole(stage, child);
     else
         test_kill(child);
