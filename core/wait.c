@@ -106,7 +106,7 @@ static bool pass_time(struct pipc_luck *luck, int64_t span, void (*pass)(void), 
     if (spent > WAY_TOO_LONG)
         luck->seldom = HARDLY_EVER;
     else if (hit)
-        luck->seldom = 0;
+        luck->seldom /= 2;
     else if (luck->seldom < SELDOM)
         luck->seldom = luck->seldom * 2 + 1;
     luck->skip = luck->seldom;
@@ -115,7 +115,7 @@ static bool pass_time(struct pipc_luck *luck, int64_t span, void (*pass)(void), 
 
 /* Sleeping and being woken costs both sides system calls and a timer, and the kernel's time to find a processor; it is
  * worth while to linger a little before. Another processor may do what is waited for meanwhile; or this one, if it is
- * offered to others. Whichever came to nothing lately a thread tries more and more seldom. */
+ * offered to others. Whichever comes to nothing more often than not a thread tries more and more seldom. */
 bool pipc_linger(bool (*changed)(void *argument), void *argument, int64_t span)
 {
     struct pipc_luck *luck = pipc_thread.luck;
@@ -151,10 +151,13 @@ static bool is_bumped(void *argument)
     return !unchanged(announced->word, announced->value);
 }
 
+/* Who shall not spin still offers the processor to others, once. */
 static bool linger(struct pipc_word *word, uint32_t value, const struct pipc_patience *patience)
 {
     struct announced announced = {word, value};
-    return !patience->no_spin && pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
+    if (patience->no_spin)
+        return pass_time(&pipc_thread.luck[1], 1, pipc_yield, is_bumped, &announced);
+    return pipc_linger(is_bumped, &announced, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
 static void announce(struct pipc_word *word, struct pipc_watch *watch)

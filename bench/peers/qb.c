@@ -6,7 +6,7 @@
 #include "bench/peers/patience.h"
 #include "bench/system.h"
 
-#define RING    65536u
+#define RING    (4u << 20)
 #define FOREVER (-1)
 
 struct peer {

@@ -31,7 +31,7 @@
 #define PIPC_CREATE       0x0010u    /**< Create the object if the name is free, else open it. */
 #define PIPC_EXCLUSIVE    0x0020u    /**< With #PIPC_CREATE: fail with #PIPC_E_EXISTS if the name is taken. */
 #define PIPC_FOREIGN_PIDS 0x0040u    /**< Open even from another pid namespace; waives the repair after deaths. */
-#define PIPC_NO_SPIN      0x0080u /**< Queues, channels: waits of this handle sleep at once, without looking a while. */
+#define PIPC_NO_SPIN      0x0080u    /**< Queues, channels: waits of this handle sleep without looking a while first. */
 /** @} */
 
 /** @name Flags of memory
