@@ -293,12 +293,13 @@ int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t siz
     return 0;
 }
 
-long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest)
 {
+    (void)oldest;
     return kernel_take(queue->mq, text, capacity);
 }
 
-int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest, size_t *size)
 {
     unsigned tries = 0;
     long length;
@@ -314,7 +315,7 @@ int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t ca
         default:
             return pipc_fail(pipc_error_from(errno), "mq_receive(%zu bytes): %s", capacity, strerror(errno));
         }
-    } while ((length = pipc_be_queue_take(queue, text, capacity)) < 0);
+    } while ((length = pipc_be_queue_take(queue, text, capacity, oldest)) < 0);
     *size = (size_t)length;
     return 0;
 }

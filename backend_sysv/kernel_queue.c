@@ -196,16 +196,18 @@ int pipc_be_queue_open(struct pipc_be_queue **out, const struct pipc_be_memory *
 
 /* ---- putting and taking ---- */
 
-/* msgsnd and msgrcv are cancellation points, their system calls by themselves are none. */
+/* Looking for the lowest type the kernel walks through all messages that wait; the oldest it has at hand.
+ *
+ * msgsnd and msgrcv are cancellation points, their system calls by themselves are none. */
 #if defined SYS_msgsnd && defined SYS_msgrcv && !defined SYS_ipc
 static inline long kernel_put(int id, const void *message, size_t size)
 {
     return syscall(SYS_msgsnd, id, message, size, IPC_NOWAIT);
 }
 
-static inline long kernel_take(int id, void *message, size_t capacity, int flags)
+static inline long kernel_take(int id, void *message, size_t capacity, bool oldest, int flags)
 {
-    return syscall(SYS_msgrcv, id, message, capacity, -LONG_MAX, flags | IPC_NOWAIT);
+    return syscall(SYS_msgrcv, id, message, capacity, oldest ? 0 : -LONG_MAX, flags | IPC_NOWAIT);
 }
 #else /* not here, or behind SYS_ipc */
 static long kernel_put(int id, const void *message, size_t size)
@@ -217,11 +219,11 @@ static long kernel_put(int id, const void *message, size_t size)
     return result;
 }
 
-static long kernel_take(int id, void *message, size_t capacity, int flags)
+static long kernel_take(int id, void *message, size_t capacity, bool oldest, int flags)
 {
     int state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    ssize_t length = msgrcv(id, message, capacity, -LONG_MAX, flags | IPC_NOWAIT);
+    ssize_t length = msgrcv(id, message, capacity, oldest ? 0 : -LONG_MAX, flags | IPC_NOWAIT);
     pthread_setcancelstate(state, NULL);
     return length;
 }
@@ -268,14 +270,14 @@ int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t siz
     return 0;
 }
 
-long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest)
 {
-    return kernel_take(queue->id, (long *)text - 1, capacity, 0);
+    return kernel_take(queue->id, (long *)text - 1, capacity, oldest, 0);
 }
 
 /* A message larger than `capacity` is a foreign one. It is taken too, cut, or it would stay the first
  * for ever; what is left of it is no message of ours and the caller drops it. */
-int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest, size_t *size)
 {
     int flags = 0;
     unsigned tries = 0;
@@ -296,7 +298,7 @@ int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t ca
         default:
             return pipc_fail(pipc_error_from(errno), "msgrcv(%d): %s", queue->id, strerror(errno));
         }
-    } while ((length = kernel_take(queue->id, (long *)text - 1, capacity, flags)) < 0);
+    } while ((length = kernel_take(queue->id, (long *)text - 1, capacity, oldest, flags)) < 0);
     *size = (size_t)length;
     return 0;
 }

@@ -231,14 +231,15 @@ long pipc_be_queue_put(struct pipc_be_queue *queue, void *text, size_t size, uin
 int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t size, uint32_t priority);
 
 /* Takes one message without waiting into text (capacity >= the object's queue_size), straight from the
- * kernel: at no instant is it in private memory only. Called by one thread at a time a queue, else like put. The bytes
+ * kernel: at no instant is it in private memory only. `oldest`: that of the highest priority is also the oldest, since
+ * none has another priority. Called by one thread at a time a queue, else like put. The bytes
  * taken, or less than 0: then pipc_be_queue_take_failed. */
-long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity);
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest);
 
 /* 0 and *size if it went well after all.
  * errors: EMPTY (no detail set), DAMAGED (gone; also a foreign message that is larger than capacity,
  * which is dropped where the kernel lets us), ACCESS, SYSTEM */
-int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size);
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest, size_t *size);
 
 /* Closes an opening. Never fails. */
 void pipc_be_queue_close(struct pipc_be_queue *queue);

@@ -90,9 +90,9 @@ bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed
     return false;
 }
 
-int pipc_claim_none(struct pipc_queue *queue, size_t *size)
+int pipc_claim_none(struct pipc_queue *queue, bool oldest, size_t *size)
 {
-    int error = pipc_be_queue_take_failed(queue->kernel, queue->staging, queue->kernel_size, size);
+    int error = pipc_be_queue_take_failed(queue->kernel, queue->staging, queue->kernel_size, oldest, size);
     if (error == PIPC_E_EMPTY)
         queue->control->floor = atomic_load(&queue->control->tickets);
     return error;

@@ -32,8 +32,16 @@ bool pipc_claim_enough(struct pipc_pulls *pulls);
 /* Claims the slot of the message of `size` bytes that was taken into staging; false: it is not valid, and dropped. */
 bool pipc_claim_taken(struct pipc_queue *queue, size_t size, struct pipc_claimed *claimed);
 
+/* Has every message the same priority? Senders note theirs before the kernel has the message. Who sends with a new one
+ * after this look sends after whatever the receive that looks will take. */
+static inline bool pipc_is_one_priority(const struct pipc_queue *queue)
+{
+    uint32_t bits = atomic_load(&queue->control->priorities);
+    return (bits & (bits - 1)) == 0;
+}
+
 /* After a take that failed: as pipc_be_queue_take_failed; notes when the kernel was empty. */
-int pipc_claim_none(struct pipc_queue *queue, size_t *size);
+int pipc_claim_none(struct pipc_queue *queue, bool oldest, size_t *size);
 
 /* Takes the kernel queue's next valid message and claims its slot; invalid ones are dropped. What was stowed before
  * is not lost when it is LATER. 0 (claimed), PIPC_CLAIM_LATER, PIPC_E_EMPTY (the kernel said so), or PIPC_E_DAMAGED,
@@ -43,9 +51,10 @@ static PIPC_FLAT int pipc_claim_next(struct pipc_queue *queue, struct pipc_claim
     while (pulls->count++ < UINT64_C(4) * queue->max_messages + 64) {
         if (pulls->count % PIPC_CLOCK_EVERY == 0 && pipc_claim_enough(pulls))
             return PIPC_CLAIM_LATER;
-        long taken = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size);
+        bool oldest = pipc_is_one_priority(queue);
+        long taken = pipc_be_queue_take(queue->kernel, queue->staging, queue->kernel_size, oldest);
         size_t size = (size_t)taken;
-        int error = taken < 0 ? pipc_claim_none(queue, &size) : 0;
+        int error = taken < 0 ? pipc_claim_none(queue, oldest, &size) : 0;
         if (error)
             return error;
         if (pipc_claim_taken(queue, size, claimed))

@@ -50,6 +50,7 @@ struct pipc_control {
     /* What receivers sleep on; senders look at it each time. */
     _Alignas(64) struct pipc_word items; /* receivers of any message, woken one by one */
     struct pipc_word picky;              /* selective receivers, all woken */
+    _Atomic uint32_t priorities;         /* a bit for each that a message was ever sent with */
 
     _Alignas(64) uint64_t last_order[PIPC_PRIORITIES]; /* highest order claimed so far, by priority (lock) */
 

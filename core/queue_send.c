@@ -50,6 +50,14 @@ static PIPC_FLAT void wake_receivers(struct pipc_queue *queue)
     pipc_word_bump(&queue->control->picky, INT32_MAX);
 }
 
+/* Before the message is anywhere: receivers may rely on it. */
+static PIPC_FLAT void note_priority(struct pipc_queue *queue, uint32_t priority)
+{
+    uint32_t bit = UINT32_C(1) << priority;
+    if (!(atomic_load_explicit(&queue->control->priorities, memory_order_relaxed) & bit))
+        atomic_fetch_or(&queue->control->priorities, bit);
+}
+
 static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, unsigned char *room, uint32_t slot,
                          uint64_t word)
 {
@@ -65,6 +73,7 @@ static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, 
         memcpy(envelope + 1, message->data, message->size);
     size_t size = sizeof *envelope + message->size;
     int error = 0;
+    note_priority(queue, message->priority);
     if (pipc_be_queue_put(queue->kernel, envelope, size, message->priority) != 0)
         error = pipc_be_queue_put_failed(queue->kernel, envelope, size, message->priority);
     PIPC_POINT("send: put, not confirmed");

@@ -175,8 +175,9 @@ int pipc_be_queue_put_failed(struct pipc_be_queue *queue, void *text, size_t siz
     return failure;
 }
 
-long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity)
+long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest)
 {
+    (void)oldest;
     size_t size = 0;
     pthread_mutex_lock(&guard);
     failure = take(queue->ring, text, capacity, &size);
@@ -184,9 +185,9 @@ long pipc_be_queue_take(struct pipc_be_queue *queue, void *text, size_t capacity
     return failure ? -1 : (long)size;
 }
 
-int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, size_t *size)
+int pipc_be_queue_take_failed(struct pipc_be_queue *queue, void *text, size_t capacity, bool oldest, size_t *size)
 {
-    (void)queue, (void)text, (void)capacity, (void)size;
+    (void)queue, (void)text, (void)capacity, (void)oldest, (void)size;
     return failure;
 }
 
