@@ -254,8 +254,11 @@ void pipc_word_bump_all(struct pipc_word *word)
     do
         next = ((current + STEP) & ~MARKS) | (current & DEEP);
     while (!atomic_compare_exchange_weak(&word->word, &current, next));
+    if (!(next & DEEP)) {
+        pipc_wake_on(&word->word, INT_MAX);
+        return;
+    }
     PIPC_POINT("wake: word changed, deep sleepers not woken");
     pipc_wake_on(&word->word, INT_MAX);
-    if (next & DEEP)
-        atomic_compare_exchange_strong(&word->word, &next, next & ~DEEP);
+    atomic_compare_exchange_strong(&word->word, &next, next & ~DEEP);
 }
