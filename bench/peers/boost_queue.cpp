@@ -15,7 +15,7 @@ struct Peer {
 
 uint32_t depth_of(const bench_setup *setup)
 {
-    size_t fit = 65536 / setup->size;
+    size_t fit = (size_t(4) << 20) / setup->size;
     return setup->depth ? setup->depth : fit < 8 ? 8 : static_cast<uint32_t>(fit);
 }
 

@@ -17,7 +17,7 @@ template <size_t size> struct Message {
 
 template <size_t size> struct Ring {
     using Value = Message<size>;
-    static constexpr size_t fit = 65536 / size;
+    static constexpr size_t fit = (size_t(4) << 20) / size;
     using Queue = boost::lockfree::spsc_queue<Value, boost::lockfree::capacity<(fit < 8 ? 8 : fit)>>;
 
     static void make(void *place)
