@@ -1,6 +1,7 @@
 #!/bin/sh
-# bench.sh [--quick] [--json FILE] [WORK...]  Measures both builds, as installed by default, against the raw calls of
-# the kernel and, unless --quick, against peers. WORK: pair, trip, flow, memory, idle (default: all).
+# bench.sh [--quick] [--minutes N] [--json FILE] [WORK...]  Measures both builds, as installed by default, against the
+# raw calls of the kernel and, unless --quick, against peers. WORK: pair, trip, flow, memory, idle (default: all). With
+# --minutes no round begins that would end later.
 # Environment: BUILD  where to work (default: build beside bench)
 set -eu
 
@@ -8,23 +9,24 @@ bench=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$bench")
 work=${BUILD:-$root/build}/bench
 command="./dev bench${*:+ $*}"
-quick='' json=''
+quick='' json='' minutes=''
 while [ $# -gt 0 ]; do
     case $1 in
     --quick) quick=--quick ;;
-    --json)
-        [ $# -ge 2 ] || { echo "bench: --json needs a value" >&2; exit 2; }
-        json=$2
+    --json | --minutes)
+        [ $# -ge 2 ] || { echo "bench: $1 needs a value" >&2; exit 2; }
+        if [ "$1" = --json ]; then json=$2; else minutes=$2; fi
         shift
         ;;
     -*)
-        echo "usage: ./dev bench [--quick] [--json FILE] [WORK...]" >&2
+        echo "usage: ./dev bench [--quick] [--minutes N] [--json FILE] [WORK...]" >&2
         exit 2
         ;;
     *) break ;;
     esac
     shift
 done
+case $minutes in *[!0-9]*) echo "bench: --minutes takes a whole number" >&2; exit 2 ;; esac
 mkdir -p -- "$work"
 work=$(CDPATH='' cd -- "$work" && pwd)
 
@@ -74,6 +76,7 @@ done
 if [ -n "$quick" ]; then
     set -- --rounds 15 --ms 50 --seconds 75 "$@"
 fi
+[ -z "$minutes" ] || set -- --seconds $((minutes * 60)) "$@"
 [ -z "$json" ] || set -- --json "$json" "$@"
 for backend in posix sysv; do
     set -- --build "$backend=$work/run-$backend/bench_pipc=$(flags_of $backend)" "$@"
