@@ -9,6 +9,7 @@
 #include "core/platform.h"
 
 #define LONGEST_PULLS PIPC_SECONDS(1) /* of one call, the lock given back now and then */
+#define MOST_PLACES   65536 /* that are looked through before a deep sleep: more would cost more than it saves */
 
 static const char flooded[] = "the kernel queue fills up faster than it can be looked through";
 
@@ -265,6 +266,8 @@ static PIPC_FLAT int look_to_the_end(struct receive *receive, struct pipc_patien
 static bool nothing_on_its_way(void *argument)
 {
     const struct pipc_queue *queue = argument;
+    if (queue->max_messages > MOST_PLACES)
+        return false;
     for (uint32_t slot = 0; slot < queue->max_messages; slot++) {
         enum pipc_slot_state state = pipc_word_state(atomic_load(&queue->words[slot]));
         if (state == PIPC_SLOT_RESERVED || state == PIPC_SLOT_SENT)
