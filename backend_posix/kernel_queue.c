@@ -37,7 +37,7 @@ void pipc_name_queue_path(char path[PIPC_QUEUE_PATH], const char *name, uint64_t
 
 void pipc_name_erase_queue(const struct pipc_be_memory *memory)
 {
-    const struct pipc_object *object = memory->object;
+    const struct pipc_object *object = memory->object ? memory->object : &memory->seen;
     if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
         return;
     char path[PIPC_QUEUE_PATH];

@@ -40,15 +40,6 @@ static void note_facts(struct pipc_be_sight *sight, const struct stat *facts)
     sight->created = PIPC_SECONDS((int64_t)facts->st_mtime) + facts->st_mtim.tv_nsec;
 }
 
-static bool read_at(int fd, uint64_t at, void *to, size_t bytes)
-{
-    ssize_t done;
-    do
-        done = pread(fd, to, bytes, (off_t)at);
-    while (done < 0 && errno == EINTR);
-    return done == (ssize_t)bytes;
-}
-
 static uint32_t state_of_error(int error)
 {
     switch (error) {
@@ -94,10 +85,10 @@ static bool judge_file(struct pipc_be_sight *sight, const struct pipc_be_request
     struct pipc_object again = {0};
     int fd = sight->memory->fd;
     bool empty = facts->st_size == 0;
-    if (!empty && !read_at(fd, 0, &sight->object, sizeof sight->object))
+    if (!empty && !pipc_name_read(fd, 0, &sight->object, sizeof sight->object))
         return false;
     bool locked = pipc_name_is_locked(fd);
-    if ((!empty && !read_at(fd, 0, &again, sizeof again)) || fstat(fd, &after) != 0)
+    if ((!empty && !pipc_name_read(fd, 0, &again, sizeof again)) || fstat(fd, &after) != 0)
         return false;
     bool same = after.st_size == facts->st_size && again.state == sight->object.state;
     *facts = after;
@@ -183,7 +174,7 @@ static const char *name_of_file(const char *entry, uint32_t *kind)
 static bool show_file(DIR *directory, const char *entry, visitor *visit, void *argument, int *error)
 {
     struct stat facts;
-    struct pipc_be_memory memory = {.fd = -1, .lock = -1};
+    struct pipc_be_memory memory = {.fd = -1};
     struct pipc_be_sight sight = {.memory = &memory};
     struct pipc_be_request request = {0};
     request.name = name_of_file(entry, &request.kind);
@@ -243,7 +234,7 @@ static bool parse_queue(const char *entry, struct pipc_be_sight *sight)
 /* Is it certain that the object under this name, if there is one, does not know this label? */
 static bool is_unknown_there(const char *name, uint64_t label, int *error)
 {
-    struct pipc_be_memory memory = {.fd = -1, .lock = -1};
+    struct pipc_be_memory memory = {.fd = -1};
     struct pipc_be_request request = {.kind = PIPC_KIND_QUEUE, .name = name};
     struct pipc_object object = {0};
     struct stat facts;
@@ -255,9 +246,9 @@ static bool is_unknown_there(const char *name, uint64_t label, int *error)
     }
     bool certain = false;
     if (fstat(memory.fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_nlink == 1)
-        certain =
-            facts.st_size == 0 || (read_at(memory.fd, 0, &object, sizeof object) && object.magic == PIPC_OBJECT_MAGIC &&
-                                   object.layout == PIPC_OBJECT_LAYOUT && object.queue_label != label);
+        certain = facts.st_size == 0 ||
+                  (pipc_name_read(memory.fd, 0, &object, sizeof object) && object.magic == PIPC_OBJECT_MAGIC &&
+                   object.layout == PIPC_OBJECT_LAYOUT && object.queue_label != label);
     pipc_name_leave(&memory);
     return certain;
 }
@@ -285,7 +276,7 @@ static bool find_queue(struct pipc_be_sight *sight, const struct stat *facts, in
 static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *argument, int *error)
 {
     struct stat facts;
-    struct pipc_be_memory memory = {.fd = -1, .lock = -1};
+    struct pipc_be_memory memory = {.fd = -1};
     struct pipc_be_sight sight = {.memory = &memory};
     if (!parse_queue(entry, &sight) || fstatat(dirfd(directory), entry, &facts, AT_SYMLINK_NOFOLLOW) != 0)
         return true;
@@ -348,8 +339,9 @@ bool pipc_be_sight_read(const struct pipc_be_sight *sight, uint64_t at, void *to
 {
     uint64_t state;
     int fd = sight->memory->fd;
-    return fd >= 0 && at <= sight->bytes && bytes <= sight->bytes - at && read_at(fd, pipc_page() + at, to, bytes) &&
-           read_at(fd, 0, &state, sizeof state) && state == PIPC_STATE_READY;
+    return fd >= 0 && at <= sight->bytes && bytes <= sight->bytes - at &&
+           pipc_name_read(fd, pipc_page() + at, to, bytes) && pipc_name_read(fd, 0, &state, sizeof state) &&
+           state == PIPC_STATE_READY;
 }
 
 /* A label is never given twice, so an orphan stays one. An object is settled as an opener settles it. */
@@ -362,10 +354,13 @@ bool pipc_be_sight_reap(struct pipc_be_sight *sight)
         return mq_unlink(path) == 0 || errno == ENOENT;
     }
     struct stat facts;
+    struct trouble trouble;
+    struct pipc_be_memory *memory = sight->memory;
     struct pipc_be_request request = {.kind = sight->kind, .name = sight->name, .flags = PIPC_READ};
     bool build = false;
-    if (!pipc_name_ask(sight->memory, &facts))
-        return false;
-    pipc_name_settle(sight->memory, &request, &build);
-    return fstat(sight->memory->fd, &facts) == 0 && facts.st_nlink == 0;
+    pipc_name_leave(memory); /* it was opened for reading */
+    enum sight found = pipc_name_look(memory, &request, TO_LOCK, &trouble);
+    if (found == HALF)
+        pipc_name_settle(memory, &request, &build);
+    return found == NOTHING || (memory->fd >= 0 && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 0);
 }

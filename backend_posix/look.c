@@ -25,19 +25,7 @@ void pipc_name_start(struct pipc_be_memory *memory, const struct pipc_be_request
     memory->name = memory->path + before;
     snprintf(memory->path + before, sizeof memory->path - (size_t)before, "%s", request->name);
     memory->kind = request->kind;
-    memory->fd = memory->lock = -1;
-}
-
-/* O_NONBLOCK: a fifo under our name must not hold us up. */
-int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
-{
-    unsigned tries = 0;
-    int fd;
-    memory->call = "shm_open";
-    do
-        fd = shm_open(memory->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode);
-    while (fd < 0 && pipc_again(&tries));
-    return fd;
+    memory->fd = -1;
 }
 
 /* ---- Locks ----
@@ -62,9 +50,9 @@ static int set_lock(int fd, short type, off_t byte)
     return result;
 }
 
-/* A child shares its parent's openings, and would keep the lock of a builder that is killed. So the lock
- * has a descriptor of its own, which nothing maps; it is noted here before it is locked, and closed in
- * the child. A fork between its opening and the note shows in the count: then it is given up. */
+/* A child shares its parent's openings, and would keep the lock of a builder that is killed. So the descriptor is noted
+ * here before it is locked, and closed in the child; until the lock is given back, which ends it for all who share the
+ * opening. A fork between the opening and the note shows in the count: then it is not locked. */
 static _Atomic int noted[NOTES]; /* descriptor + 1, or 0 */
 static _Atomic unsigned forks;
 
@@ -94,57 +82,31 @@ static void replace_note(int old, int new)
             return;
 }
 
-bool pipc_name_ask(struct pipc_be_memory *memory, struct stat *facts)
-{
-    memory->call = "fstat";
-    if (fstat(memory->fd, facts) != 0)
-        return false;
-    memory->device = facts->st_dev;
-    memory->file = facts->st_ino;
-    memory->owner = facts->st_uid;
-    memory->group = facts->st_gid;
-    memory->mode = facts->st_mode & 07777;
-    return true;
-}
-
-/* Does the lock's descriptor lead to the file that was asked about? */
-static bool is_locks_file(const struct pipc_be_memory *memory)
-{
-    struct stat facts;
-    return fstat(memory->lock, &facts) == 0 && facts.st_dev == memory->device && facts.st_ino == memory->file;
-}
-
 int pipc_name_lock(struct pipc_be_memory *memory)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    unsigned before = atomic_load(&forks);
-    memory->lock = pipc_name_open_file(memory, O_RDWR, 0);
-    if (memory->lock < 0)
-        return errno == ENOENT ? 0 : -1;
-    replace_note(0, memory->lock + 1);
-    PIPC_POINT("names: lock opened, not locked");
-    if (before != atomic_load(&forks) || !is_locks_file(memory))
+    errno = EACCES;
+    if (!memory->writable)
+        return -1;
+    if (!memory->noted)
+        replace_note(0, memory->fd + 1);
+    memory->noted = true;
+    PIPC_POINT("names: noted, not locked");
+    if (memory->forks != atomic_load(&forks))
         return 0;
     memory->call = "fcntl";
-    if (set_lock(memory->lock, F_WRLCK, BUILD_BYTE) == 0)
+    memory->locked = set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
+    if (memory->locked)
         return 1;
     return errno == EAGAIN || errno == EACCES ? 0 : -1;
 }
 
 void pipc_name_unlock(struct pipc_be_memory *memory)
 {
-    if (memory->lock < 0)
-        return;
-    set_lock(memory->lock, F_UNLCK, BUILD_BYTE);
-    replace_note(memory->lock + 1, 0);
-    close(memory->lock);
-    memory->lock = -1;
-}
-
-bool pipc_name_lock_here(struct pipc_be_memory *memory)
-{
-    return set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
+    if (memory->locked)
+        set_lock(memory->fd, F_UNLCK, BUILD_BYTE);
+    if (memory->noted)
+        replace_note(memory->fd + 1, 0);
+    memory->locked = memory->noted = false;
 }
 
 bool pipc_name_is_locked(int fd)
@@ -153,10 +115,10 @@ bool pipc_name_is_locked(int fd)
     return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
-bool pipc_name_attach(struct pipc_be_memory *memory)
+bool pipc_name_attach(struct pipc_be_memory *memory, uint64_t seed)
 {
     memory->call = "fcntl";
-    return set_lock(memory->fd, F_RDLCK, ATTACH_FIRST + (off_t)(pipc_random() % (uint64_t)ATTACH_COUNT)) == 0;
+    return set_lock(memory->fd, F_RDLCK, ATTACH_FIRST + (off_t)(seed % (uint64_t)ATTACH_COUNT)) == 0;
 }
 
 /* Finds any lock of another opening in [first, end). 1: found, 0: none, -1: errno. */
@@ -190,6 +152,42 @@ bool pipc_name_count_attached(int fd, uint64_t most, uint64_t *others)
 }
 
 /* ---- Opening and mapping ---- */
+
+/* O_NONBLOCK: a fifo under our name must not hold us up. */
+int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    unsigned tries = 0;
+    int fd;
+    pthread_once(&once, watch_forks);
+    memory->forks = atomic_load(&forks);
+    memory->call = "shm_open";
+    do
+        fd = shm_open(memory->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode);
+    while (fd < 0 && pipc_again(&tries));
+    return fd;
+}
+
+bool pipc_name_ask(struct pipc_be_memory *memory, struct stat *facts)
+{
+    memory->call = "fstat";
+    if (fstat(memory->fd, facts) != 0)
+        return false;
+    memory->owner = facts->st_uid;
+    memory->group = facts->st_gid;
+    memory->mode = facts->st_mode & 07777;
+    return true;
+}
+
+bool pipc_name_read(int fd, uint64_t at, void *to, size_t bytes)
+{
+    unsigned tries = 0;
+    ssize_t done;
+    do
+        done = pread(fd, to, bytes, (off_t)at);
+    while (done < 0 && pipc_again(&tries));
+    return done == (ssize_t)bytes;
+}
 
 static void unmap(struct pipc_be_memory *memory)
 {
@@ -241,71 +239,62 @@ static enum sight barred_by_kernel(const struct pipc_be_memory *memory, struct t
     return BARRED;
 }
 
-/* Reads the size once: a hostile peer may write it after the check. */
-static enum sight judge_ready(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
+static enum sight judge_ready(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,
                               struct trouble *trouble)
 {
-    const volatile uint64_t *size = &memory->object->size;
     uint64_t data = bytes > pipc_page() ? bytes - pipc_page() : 0;
-    int error = pipc_object_check(memory->object, data, request->kind, request->name);
-    memory->size = *size;
-    if (!error && memory->size > data)
+    int error = pipc_object_check(seen, data, request->kind, request->name);
+    if (!error && seen->size > data)
         error = PIPC_E_DAMAGED;
     if (error)
         return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error);
     return OURS;
 }
 
-static enum sight judge_half(const struct pipc_be_memory *memory, const struct pipc_be_request *request,
+static enum sight judge_half(const struct pipc_object *seen, const struct pipc_be_request *request,
                              struct trouble *trouble)
 {
-    int error = pipc_object_check(memory->object, UINT64_MAX, request->kind, request->name);
+    int error = pipc_object_check(seen, UINT64_MAX, request->kind, request->name);
     if (error)
         return barred(trouble, error == PIPC_E_NOT_FOUND ? PIPC_E_FOREIGN : error);
     return HALF;
 }
 
-/* `bytes`: of the whole file. A file of ours has the size of the bare header while it is INIT. */
-static enum sight judge(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes,
-                        struct trouble *trouble)
+/* A file of ours has the size of the bare header while it is INIT. */
+enum sight pipc_name_judge(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,
+                           struct trouble *trouble)
 {
-    const struct pipc_object *object = memory->object;
-    switch (atomic_load(&object->state)) {
+    switch (seen->state) {
     case PIPC_STATE_INIT:
-        if (bytes == sizeof *object && (object->magic == 0 || object->magic == PIPC_OBJECT_MAGIC))
+        if (bytes == sizeof *seen && (seen->magic == 0 || seen->magic == PIPC_OBJECT_MAGIC))
             return HALF;
         return barred(trouble, PIPC_E_FOREIGN);
     case PIPC_STATE_BUILDING:
     case PIPC_STATE_DEAD:
-        return judge_half(memory, request, trouble);
+        return judge_half(seen, request, trouble);
     case PIPC_STATE_READY:
-        return judge_ready(memory, request, bytes, trouble);
+        return judge_ready(seen, request, bytes, trouble);
     default:
-        return barred(trouble, object->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN);
+        return barred(trouble, seen->magic == PIPC_OBJECT_MAGIC ? PIPC_E_DAMAGED : PIPC_E_FOREIGN);
     }
 }
 
-enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
-                           struct trouble *trouble)
-{
-    struct pipc_be_memory memory = {.object = copy};
-    return judge(&memory, request, bytes, trouble);
-}
-
-static bool is_mapped(const struct pipc_be_memory *memory, off_t bytes)
-{
-    return memory->object && memory->length == whole_pages((uint64_t)bytes);
-}
-
-/* A builder at work makes the file grow: the header is judged by a size that was not read before it. */
+/* A builder at work makes the file grow: the header is judged by a size that was not read before it. Under the lock
+ * nobody is at work. */
 static enum sight judge_at_rest(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                                 struct stat *facts, struct trouble *trouble)
 {
     for (int tries = 0; tries < TRIES; tries++) {
         off_t bytes = facts->st_size;
-        if (!is_mapped(memory, bytes) && !pipc_name_map(memory, (uint64_t)bytes))
-            return barred_by_kernel(memory, trouble, errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno));
-        enum sight sight = judge(memory, request, (uint64_t)bytes, trouble);
+        memory->call = "pread";
+        errno = EIO;
+        memory->filled = pipc_name_read(memory->fd, 0, &memory->seen, sizeof memory->seen);
+        if (!memory->filled)
+            return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
+        enum sight sight = pipc_name_judge(&memory->seen, request, (uint64_t)bytes, trouble);
+        memory->size = memory->seen.size;
+        if (memory->locked)
+            return sight;
         if (!pipc_name_ask(memory, facts))
             return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
         if (facts->st_size == bytes)
@@ -318,10 +307,8 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
                              struct trouble *trouble)
 {
     struct stat facts;
-    bool asked = pipc_name_ask(memory, &facts);
-    if (!asked || facts.st_size == 0)
-        unmap(memory);
-    if (!asked)
+    memory->filled = false;
+    if (!pipc_name_ask(memory, &facts))
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
@@ -329,7 +316,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
         return VANISHED;
     if (facts.st_size == 0)
         return HALF;
-    if ((uint64_t)facts.st_size < sizeof *memory->object)
+    if ((uint64_t)facts.st_size < sizeof memory->seen)
         return barred(trouble, PIPC_E_FOREIGN);
     return judge_at_rest(memory, request, &facts, trouble);
 }
@@ -348,17 +335,19 @@ static int error_of_opening(int errno_value)
     }
 }
 
-enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, enum purpose purpose,
                           struct trouble *trouble)
 {
-    memory->writable = write;
-    memory->fd = pipc_name_open_file(memory, write ? O_RDWR : O_RDONLY, 0);
-    if (memory->fd < 0 && errno == EACCES && write) {
+    memory->writable = purpose != TO_READ;
+    memory->fd = pipc_name_open_file(memory, memory->writable ? O_RDWR : O_RDONLY, 0);
+    if (memory->fd < 0 && errno == EACCES && memory->writable) {
         memory->writable = false;
         memory->fd = pipc_name_open_file(memory, O_RDONLY, 0);
     }
     if (memory->fd < 0)
         return errno == ENOENT ? NOTHING : barred_by_kernel(memory, trouble, error_of_opening(errno));
+    if (purpose == TO_LOCK)
+        pipc_name_lock(memory);
     return pipc_name_examine(memory, request, trouble);
 }
 
@@ -382,9 +371,6 @@ int pipc_name_tell(const struct trouble *trouble, const char *path)
     case PIPC_E_LIMIT:
         return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
                          trouble->call, path, strerror(trouble->errno_value));
-    case PIPC_E_NO_MEMORY:
-        return pipc_fail(PIPC_E_NO_MEMORY, "mmap(\"%s\"): %s; this process needs address space for all of it", path,
-                         strerror(trouble->errno_value));
     default:
         return pipc_fail(trouble->error, "%s(\"%s\"): %s", trouble->call, path, strerror(trouble->errno_value));
     }

@@ -97,9 +97,11 @@ static int protect(struct pipc_be_memory *memory, uint32_t access)
     return 0;
 }
 
-/* The keeper's first mapping; only its protection changes. */
+/* The keeper's first mapping; only its protection changes. Who removes an object has none yet. */
 static int lend(struct pipc_be_memory *memory, uint32_t access, void **address)
 {
+    if (!memory->object && !pipc_name_map(memory, memory->size + pipc_page()))
+        return map_failed(memory, "mmap");
     if (protect(memory, access) != 0)
         return map_failed(memory, "mprotect");
     memory->lent = true;

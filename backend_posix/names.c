@@ -83,17 +83,6 @@ static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
     }
 }
 
-/* A umask may have taken the owner's own rights, without which no lock can be had. Nobody else can have
- * opened such a file, so its mode is nobody else's yet. */
-static bool let_owner_in(struct pipc_be_memory *memory)
-{
-    struct stat facts;
-    if (!pipc_name_ask(memory, &facts))
-        return false;
-    memory->call = "fchmod";
-    return (memory->mode & 0600) == 0600 || fchmod(memory->fd, memory->mode | 0600) == 0;
-}
-
 /* A new empty file. VANISHED: another was faster; BARRED: errno. */
 static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
@@ -104,7 +93,7 @@ static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_
     if (memory->fd < 0)
         return errno == EEXIST ? VANISHED : BARRED;
     memory->made = true;
-    return let_owner_in(memory) ? HALF : BARRED;
+    return HALF;
 }
 
 /* Gives the file real memory from `first` to `end`. */
@@ -145,7 +134,8 @@ static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *re
     memory->building = true;
     PIPC_POINT("names: building");
     memory->size = request->size;
-    return reserve(memory, header, (off_t)bytes) && (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory));
+    return reserve(memory, header, (off_t)bytes) &&
+           (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory, memory->object->nonce));
 }
 
 static int too_big(const struct pipc_be_memory *memory, uint64_t bytes, uint64_t most)
@@ -214,9 +204,6 @@ static bool may_remove(const struct pipc_be_memory *memory)
 
 static int lock_failed(const struct pipc_be_memory *memory)
 {
-    if (errno == EMFILE || errno == ENFILE)
-        return pipc_fail(PIPC_E_LIMIT, "%s(\"%s\"): %s; raise RLIMIT_NOFILE with ulimit -n, or fs.file-max",
-                         memory->call, memory->path, strerror(errno));
     return pipc_fail(PIPC_E_SYSTEM, "%s(\"%s\") for the builder's or an attachment's lock: %s", memory->call,
                      memory->path, strerror(errno));
 }
@@ -240,7 +227,7 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     int error = 0;
     bool create = request->flags & PIPC_CREATE;
-    if (create && !memory->object && memory->writable && is_mine(memory)) {
+    if (create && !memory->filled && memory->writable && is_mine(memory)) {
         error = build_here(memory, request);
         *build = !error;
     } else if (may_remove(memory)) {
@@ -256,7 +243,7 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 static int without_lock(const struct pipc_be_memory *memory, const struct pipc_be_request *request, bool denied)
 {
     bool create = request->flags & PIPC_CREATE;
-    bool removed = memory->object && atomic_load(&memory->object->state) == PIPC_STATE_DEAD;
+    bool removed = memory->filled && memory->seen.state == PIPC_STATE_DEAD;
     if (denied && !pipc_name_is_locked(memory->fd))
         return left_by_others(memory, request);
     return removed && !create ? not_found(request) : 0;
@@ -289,8 +276,10 @@ static int admit(struct pipc_be_memory *memory, const struct pipc_be_request *re
         return pipc_fail(PIPC_E_EXISTS, "\"%s\" exists; open it without PIPC_EXCLUSIVE or remove it", request->name);
     if ((request->flags & PIPC_WRITE) && !memory->writable)
         return pipc_fail(PIPC_E_ACCESS, "shm_open(\"%s\", O_RDWR): its mode lets this user read only", memory->path);
-    if (memory->kind == PIPC_KIND_SHM && !pipc_name_attach(memory))
+    if (memory->kind == PIPC_KIND_SHM && !pipc_name_attach(memory, pipc_random()))
         return lock_failed(memory);
+    if (!pipc_name_map(memory, memory->size + pipc_page()))
+        return make_failed(memory, memory->length);
     close_if_queue(memory);
     return 0;
 }
@@ -302,12 +291,12 @@ static int busy(const struct pipc_be_request *request)
 }
 
 /* A new file has the mode that its maker's umask leaves, for an instant: a refusal must last to be believed. */
-static enum sight look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+static enum sight look(struct pipc_be_memory *memory, const struct pipc_be_request *request, enum purpose purpose,
                        struct trouble *trouble)
 {
     int64_t nap = 0, until = pipc_now() + PIPC_MS(2);
     for (;;) {
-        enum sight sight = pipc_name_look(memory, request, write, trouble);
+        enum sight sight = pipc_name_look(memory, request, purpose, trouble);
         if (sight != BARRED || trouble->error != PIPC_E_ACCESS || !pipc_nap(&nap, until))
             return sight;
         pipc_name_leave(memory);
@@ -315,14 +304,12 @@ static enum sight look(struct pipc_be_memory *memory, const struct pipc_be_reque
 }
 
 /* An empty file that this opening made, and cannot build in because it gets no lock, or no look at it, is unlinked
- * again, also without a descriptor to spare. Whoever got its lock meanwhile may keep it. */
+ * again. Whoever got its lock meanwhile may keep it. */
 static void take_back(struct pipc_be_memory *memory)
 {
     struct stat facts;
-    if (!memory->made)
-        return;
-    pipc_name_unlock(memory);
-    if (pipc_name_lock_here(memory) && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 1 && facts.st_size == 0)
+    if (memory->made && pipc_name_lock(memory) > 0 && fstat(memory->fd, &facts) == 0 && facts.st_nlink == 1 &&
+        facts.st_size == 0)
         pipc_name_free(memory);
 }
 
@@ -331,14 +318,10 @@ static void take_back(struct pipc_be_memory *memory)
 static enum sight make_or_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool first,
                                struct trouble *trouble)
 {
-    const uint32_t new = PIPC_CREATE | PIPC_EXCLUSIVE;
-    if (first && (request->flags & new) == new) {
-        if (make_file(memory, request) == HALF)
-            return HALF;
-        take_back(memory);
-        pipc_name_leave(memory);
-    }
-    return look(memory, request, request->flags & PIPC_WRITE, trouble);
+    const uint32_t fresh = PIPC_CREATE | PIPC_EXCLUSIVE;
+    if (first && (request->flags & fresh) == fresh && make_file(memory, request) == HALF)
+        return HALF;
+    return look(memory, request, request->flags & PIPC_WRITE ? TO_WRITE : TO_READ, trouble);
 }
 
 /* One look, and what follows from it. 0 without *done: look again. */
@@ -386,33 +369,51 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
     return busy(request);
 }
 
-/* A READY object: takes the lock and the last step. 0 without *done: look again. */
-static int doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
+/* READY and DEAD differ in one byte, which the kernel writes: mapping the object for that would take longer than all
+ * the rest. It is mapped where writing files is forbidden. */
+static bool mark_dead(struct pipc_be_memory *memory)
 {
-    struct trouble trouble;
+    const uint64_t ready = PIPC_STATE_READY, dead = PIPC_STATE_DEAD;
+    const unsigned char *from = (const unsigned char *)&ready, *to = (const unsigned char *)&dead;
+    struct rlimit limit;
+    size_t at = 0;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < sizeof *memory->object)
+        return pipc_name_map(memory, memory->size + pipc_page()) &&
+               atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){ready}, dead);
+    while (from[at] == to[at])
+        at++;
+    memory->call = "pwrite";
+    unsigned tries = 0;
+    ssize_t done;
+    do
+        done = pwrite(memory->fd, to + at, 1, (off_t)(offsetof(struct pipc_object, state) + at));
+    while (done < 0 && pipc_again(&tries));
+    return done == 1;
+}
+
+/* A READY object: the last step, under the lock. 0 without *done: somebody has it, look again. */
+static int doom(struct pipc_be_memory *memory, bool *done)
+{
     PIPC_POINT("names: found, not dead");
     if (!memory->writable || !may_remove(memory))
         return pipc_fail(PIPC_E_ACCESS, "shm_unlink(\"%s\"): only the owner or a privileged process may", memory->path);
-    int locked = pipc_name_lock(memory);
-    if (locked < 0 && errno != EACCES) /* EACCES: the name leads to another's file by now */
-        return lock_failed(memory);
-    if (locked <= 0 || pipc_name_examine(memory, request, &trouble) != OURS)
-        return 0;
+    if (!memory->locked)
+        return pipc_name_lock(memory) < 0 ? lock_failed(memory) : 0;
     PIPC_POINT("names: locked, not dead");
-    *done = atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD);
+    *done = mark_dead(memory);
     PIPC_POINT("names: dead, name not freed");
-    return 0;
+    return *done ? 0 : make_failed(memory, memory->size);
 }
 
 static int try_doom(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *done)
 {
     struct trouble trouble;
     bool build = false;
-    switch (look(memory, request, true, &trouble)) {
+    switch (look(memory, request, TO_LOCK, &trouble)) {
     case NOTHING:
         return not_found(request);
     case OURS:
-        return doom(memory, request, done);
+        return doom(memory, done);
     case HALF:
         return pipc_name_settle(memory, request, &build);
     case BARRED:
@@ -440,9 +441,9 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
 
 void pipc_name_free(struct pipc_be_memory *memory)
 {
-    if (memory->object)
+    if (memory->object || memory->filled)
         pipc_name_erase_queue(memory);
     PIPC_POINT("names: kernel queue erased, name not freed");
-    shm_unlink(memory->path);
+    memory->locked = shm_unlink(memory->path) != 0; /* of a file without a name nobody needs it: closing ends it */
     PIPC_POINT("names: name freed, still locked");
 }

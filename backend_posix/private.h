@@ -19,7 +19,9 @@
 /* One opening. It keeps one mapping of the whole file, header and data; the first mapping asked for
  * lends that very one. */
 struct pipc_be_memory {
-    struct pipc_object *object; /* where the mapping begins */
+    struct pipc_object *object; /* where the mapping begins; NULL: none */
+    struct pipc_object seen;    /* the header, as it was read last */
+    bool filled;                /* there was one */
     size_t length;              /* of the mapping, whole pages */
     uint64_t size;              /* of the data, checked against the kernel's figure at opening */
     int fd;                     /* -1 when it is not needed any more (queues) */
@@ -27,10 +29,10 @@ struct pipc_be_memory {
     uid_t owner; /* of the file, as the kernel said last */
     gid_t group;
     mode_t mode;
-    dev_t device;
-    ino_t file;
-    int lock;  /* a descriptor for the lock alone, else -1 */
-    bool made; /* the file, by this opening */
+    unsigned forks; /* of this process, before the opening */
+    bool noted;     /* a forked child closes its copy of the descriptor */
+    bool locked;    /* by this opening */
+    bool made;      /* the file, by this opening */
     bool building;
     bool writable;    /* the descriptor is */
     bool lent;        /* the data of the mapping are in the caller's hands */
@@ -70,34 +72,37 @@ int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
 
+/* Reads the open file's bytes; false: they are not there, or errno. */
+bool pipc_name_read(int fd, uint64_t at, void *to, size_t bytes);
+
 /* Judges a copy of a header. `bytes`: of the whole file that it was read from. */
-enum sight pipc_name_judge(struct pipc_object *copy, const struct pipc_be_request *request, uint64_t bytes,
+enum sight pipc_name_judge(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,
                            struct trouble *trouble);
 
 /* Looks at what the open descriptor shows now. */
 enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be_request *request,
                              struct trouble *trouble);
 
-/* Opens what the name leads to, for writing if `write` and permitted, and examines it. */
-enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool write,
+/* What for? Each is less than the one before, if it must be: for want of rights, or because somebody has the lock. */
+enum purpose { TO_LOCK, TO_WRITE, TO_READ };
+
+/* Opens what the name leads to, and examines it. */
+enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_request *request, enum purpose purpose,
                           struct trouble *trouble);
 
 /* Maps whole pages of the file, also beyond its present end. */
 bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes);
 
-/* The lock of whoever builds, removes or clears. 1: got it, 0: somebody has it or the name leads elsewhere,
- * -1: errno. */
+/* The lock of whoever builds, removes or clears. 1: got it, 0: somebody has it, -1: errno, EACCES if this user may
+ * not write. */
 int pipc_name_lock(struct pipc_be_memory *memory);
 void pipc_name_unlock(struct pipc_be_memory *memory);
-
-/* The same lock by the descriptor of the file itself, which a forked child would keep. */
-bool pipc_name_lock_here(struct pipc_be_memory *memory);
 
 /* Has somebody else the lock? Works on any descriptor. */
 bool pipc_name_is_locked(int fd);
 
-/* Makes this opening count among the attachments; false: errno. */
-bool pipc_name_attach(struct pipc_be_memory *memory);
+/* Makes this opening count among the attachments; false: errno. No two may have the same seed. */
+bool pipc_name_attach(struct pipc_be_memory *memory, uint64_t seed);
 
 /* Counts the attachments of others, up to `most`; false: errno. */
 bool pipc_name_count_attached(int fd, uint64_t most, uint64_t *others);

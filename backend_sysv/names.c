@@ -1,6 +1,6 @@
 /* How a name leads to memory. System V: a segment under one of a few numeric keys.
  *
- * The keys of a name are hash + 0 .. hash + 7. Names that hash alike share them, so the whole name is
+ * The keys of a name are hash + 0 .. hash + 3. Names that hash alike share them, so the whole name is
  * in the header and is compared; a segment of another name is merely in the way. Segments are made
  * with IPC_EXCL only. A fresh one is zeros, and its header's state word moves by compare-and-swap:
  *
@@ -256,9 +256,9 @@ static int answer(const struct survey *survey, const struct pipc_be_request *req
  * after the claim. Whatever is in the way a survey finds, and says. */
 static bool make_at_once(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
-    const uint32_t new = PIPC_CREATE | PIPC_EXCLUSIVE;
+    const uint32_t fresh = PIPC_CREATE | PIPC_EXCLUSIVE;
     bool build = false;
-    if ((request->flags & new) == new &&pipc_name_key(request, 0) != IPC_PRIVATE)
+    if ((request->flags & fresh) == fresh && pipc_name_key(request, 0) != IPC_PRIVATE)
         make(memory, request, 0, &build);
     return build;
 }

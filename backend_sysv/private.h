@@ -32,7 +32,7 @@ struct pipc_be_memory {
 
 /* ---- look.c: what stands under the name's keys ---- */
 
-#define PIPC_NAME_KEYS      8u
+#define PIPC_NAME_KEYS      4u
 #define PIPC_NAME_SIGNATURE 1129u /* a segment is asked for this many bytes less than whole pages */
 
 /* What stands under one key, as seen by somebody who looks for one name. */

@@ -149,27 +149,19 @@ inline make_file()
     }
 }
 
-/* pipc_name_lock. Opens the name once more, compares, locks that opening. */
+/* pipc_name_lock: of the opening, wherever the name leads by now */
 inline lock_name(got)
 {
     atomic {
         may_die();
-        got = (name == f)
-    };
-    atomic {
-        if
-        :: got ->
-           may_die();
 #ifdef NO_LOCK
-           locked[f] = SELF;
+        locked[f] = SELF;
 #endif
-           if
-           :: locked[f] == 0 -> locked[f] = SELF
-           :: else
-           fi;
-           got = (locked[f] == SELF)
+        if
+        :: locked[f] == 0 -> locked[f] = SELF
         :: else
-        fi
+        fi;
+        got = (locked[f] == SELF)
     }
 }
 

@@ -19,7 +19,7 @@ static int remove_it(void *argument)
 /* Where a creator has made something that has no name in it yet. */
 static const char *unborn(void)
 {
-    static const char *const points[] = {"names: segment made, not attached", "names: lock opened, not locked"};
+    static const char *const points[] = {"names: segment made, not attached", "names: noted, not locked"};
     return points[points_find(points[0]) == POINTS_NONE];
 }
 
