@@ -4,7 +4,8 @@
 
 static int not_reserved(uint32_t which)
 {
-    return pipc_fail(PIPC_E_INVALID, "record %u is not reserved by this thread, or its size has grown", which);
+    return pipc_fail(PIPC_E_INVALID, "record %u is not reserved by this thread, or named twice, or its size has grown",
+                     which);
 }
 
 /* Where record i of a batch ends: at the next, or where the last one was reserved to. */
@@ -61,16 +62,31 @@ static void commit_batch(struct pipc_channel *channel, uint64_t self, const pipc
     let_go(channel, self);
 }
 
-/* Many producers: are these reservations of this thread? */
+/* Was record i named before? Not if its place lies outside all those before, as it does if they are in order. */
+static bool is_repeated(const pipc_record *records, uint32_t i, uint64_t lowest, uint64_t highest)
+{
+    uint64_t at = records[i].position;
+    bool found = false;
+    if (i == 0 || at < lowest || at > highest)
+        return false;
+    for (uint32_t before = 0; before < i && !found; before++)
+        found = records[before].position == at;
+    return found;
+}
+
+/* Many producers: are these reservations of this thread, each once? */
 static int check_reserved(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count)
 {
-    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self);
+    uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self), lowest = UINT64_MAX, highest = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t at = records[i].position;
         if (at % PIPC_RECORD_ALIGN || pipc_ring_word(&channel->ring, at) != mine ||
             records[i].size > channel->max_size ||
-            pipc_record_span(records[i].size) > pipc_ring_span(&channel->ring, at))
+            pipc_record_span(records[i].size) > pipc_ring_span(&channel->ring, at) ||
+            is_repeated(records, i, lowest, highest))
             return not_reserved(i);
+        lowest = at < lowest ? at : lowest;
+        highest = at > highest ? at : highest;
     }
     return 0;
 }
@@ -149,8 +165,7 @@ int pipc_channel_cancel(pipc_channel *channel, const pipc_record *records, uint3
 static void give_up_mine(struct pipc_channel *channel, uint64_t self)
 {
     struct pipc_writer *writer = &channel->control->writer;
-    bool once = channel->delivery == PIPC_DELIVER_ONCE;
-    uint64_t at = atomic_load(once ? &pipc_channel_reader(channel, 0)->position : &writer->oldest);
+    uint64_t at = atomic_load(pipc_channel_first(channel));
     uint64_t head = atomic_load(&writer->head);
     while (at < head && head - at <= channel->ring.size) {
         if (pipc_channel_settle(channel, self, at, PIPC_RECORD_GIVEN_UP))

@@ -166,10 +166,21 @@ static int full(const struct pipc_channel *channel)
     return pipc_fail(PIPC_E_FULL, "the ring of %llu bytes has no room now", (unsigned long long)channel->ring.size);
 }
 
-/* Nothing in the ring but this thread's own reservations? Then nobody will ever make room. */
+/* Many producers: somebody else's record may stand there by now, which is looked at once more. */
+static PIPC_UNGUARDED bool is_in_its_own_way(const struct pipc_channel *channel, uint64_t self)
+{
+    const _Atomic uint64_t *first = pipc_channel_first(channel);
+    uint64_t at = atomic_load(first);
+    uint64_t word = *(const volatile uint64_t *)(const volatile void *)&pipc_ring_at(&channel->ring, at)->word;
+    return word == pipc_record_word(PIPC_RECORD_RESERVED, self) && atomic_load(first) == at;
+}
+
+/* Do this thread's own reservations leave no room? Then nobody else will ever make any. */
 static bool is_stuck(struct pipc_channel *channel, uint64_t self)
 {
-    if (channel->many || !pipc_channel_is_producer(channel, self))
+    if (channel->many)
+        return is_in_its_own_way(channel, self);
+    if (!pipc_channel_is_producer(channel, self))
         return false;
     uint64_t slowest = pipc_channel_slowest(channel);
     return channel->delivery == PIPC_DELIVER_LATEST || slowest == UINT64_MAX ||

@@ -63,6 +63,13 @@ static inline void pipc_writer_advance(struct pipc_writer *writer, uint64_t end,
     atomic_store_explicit(&writer->head, end, memory_order_release);
 }
 
+/* Many producers: where room will be made next, if no reservation stands there. */
+static inline const _Atomic uint64_t *pipc_channel_first(const struct pipc_channel *channel)
+{
+    return channel->delivery == PIPC_DELIVER_ONCE ? &pipc_channel_reader(channel, 0)->position
+                                                  : &channel->control->writer.oldest;
+}
+
 static inline void pipc_channel_unlock_writer(struct pipc_channel *channel, uint64_t self)
 {
     pipc_channel_unlock(&channel->control->writer.lock, self);

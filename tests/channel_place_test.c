@@ -192,6 +192,67 @@ static void a_producer_that_reserved_all_there_is_is_told_so_at_once(void)
     }
 }
 
+static int read_the_first(void *channel)
+{
+    test_sleep(PIPC_MS(100));
+    return channel_expect(channel, 0) ? 0 : 1;
+}
+
+/* Many producers: it waits for the readers; but once they have come up to its own reservation it would wait for ever.
+ */
+static void one_of_many_waits_for_others_but_not_for_itself(void)
+{
+    pipc_record records[3];
+    pipc_channel *channel = channel_make("c", PIPC_PRODUCERS_MANY, PIPC_DELIVER_ONCE, CHANNEL_SMALL);
+    REQUIRE_OK(channel_send(channel, 0, CHANNEL_SMALL_MOST, PIPC_NOWAIT));
+    reserve_some(channel, records, 1, 2, CHANNEL_SMALL_MOST);
+    pid_t reader = test_fork(read_the_first, channel);
+    CHECK_OK(channel_reserve(channel, &records[2], 3, CHANNEL_SMALL_MOST, PIPC_SECONDS(20)));
+    CHECK_EQUAL(test_wait(reader, PIPC_SECONDS(30)), 0);
+    CHECK_ERROR(channel_send(channel, 4, CHANNEL_SMALL_MOST, PIPC_SECONDS(5)), FULL);
+    CHECK_ERROR(pipc_channel_reserve(channel, &(pipc_record){.size = CHANNEL_SMALL_MOST}, PIPC_SECONDS(5)), FULL);
+    CHECK_OK(pipc_channel_commit(channel, records, 3));
+    for (uint64_t i = 1; i <= 3; i++)
+        CHECK(channel_expect(channel, i));
+    channel_end(channel, "c");
+}
+
+/* Where the readers wait for nobody, or have read all. */
+static void a_producer_among_many_that_reserved_all_there_is_is_told(void)
+{
+    pipc_record records[MOST];
+    for (uint32_t delivery = PIPC_DELIVER_ONCE; delivery <= PIPC_DELIVER_LATEST; delivery++) {
+        pipc_channel *channel = channel_make("c", PIPC_PRODUCERS_MANY, delivery, CHANNEL_SMALL);
+        REQUIRE_OK(channel_send(channel, 0, 100, PIPC_NOWAIT));
+        CHECK(channel_expect(channel, 0));
+        reserve_some(channel, records, 1, 3, CHANNEL_SMALL_MOST);
+        CHECK_ERROR(pipc_channel_reserve(channel, &(pipc_record){.size = CHANNEL_SMALL_MOST}, PIPC_SECONDS(5)), FULL);
+        CHECK_OK(pipc_channel_cancel(channel, records, 3));
+        channel_end(channel, "c");
+    }
+}
+
+static void a_record_named_twice_is_refused_and_still_reserved(void)
+{
+    pipc_channel *channel = channel_make("c", PIPC_PRODUCERS_MANY, PIPC_DELIVER_ONCE, CHANNEL_SMALL);
+    pipc_record records[3];
+    reserve_some(channel, records, 1, 3, 40);
+    for (uint32_t twice = 0; twice < 3; twice++)
+        for (uint32_t at = 0; at < 3; at++) {
+            pipc_record batch[4] = {records[2], records[0], records[1]};
+            memmove(&batch[at + 1], &batch[at], (3 - at) * sizeof *batch);
+            batch[at] = records[twice];
+            CHECK_ERROR(pipc_channel_commit(channel, batch, 4), INVALID);
+            CHECK_ERROR(pipc_channel_cancel(channel, batch, 4), INVALID);
+        }
+    check_empty(channel);
+    CHECK_OK(pipc_channel_commit(channel, records, 3));
+    for (uint64_t i = 1; i <= 3; i++)
+        CHECK(channel_expect(channel, i));
+    CHECK_EQUAL(channel_info(channel).sent, 3);
+    channel_end(channel, "c");
+}
+
 /* ---- consuming ---- */
 
 static uint32_t peek(pipc_channel *channel, pipc_record *records, uint32_t most)
@@ -309,6 +370,10 @@ static const struct test tests[] = {
     {"C3 C4", "many_producers_commit_and_cancel_in_any_order", many_producers_commit_and_cancel_in_any_order, 0},
     {"C3 C6", "a_producer_that_reserved_all_there_is_is_told_so_at_once",
      a_producer_that_reserved_all_there_is_is_told_so_at_once, 0},
+    {"C3 C6", "one_of_many_waits_for_others_but_not_for_itself", one_of_many_waits_for_others_but_not_for_itself, 0},
+    {"C3 C6", "a_producer_among_many_that_reserved_all_there_is_is_told",
+     a_producer_among_many_that_reserved_all_there_is_is_told, 0},
+    {"C3", "a_record_named_twice_is_refused_and_still_reserved", a_record_named_twice_is_refused_and_still_reserved, 0},
     {"C3", "release_takes_the_first_and_leaves_the_rest", release_takes_the_first_and_leaves_the_rest, 0},
     {"C3", "peek_and_release_do_not_count_what_was_cancelled", peek_and_release_do_not_count_what_was_cancelled, 0},
     {"C3", "what_is_shown_stays_while_producers_go_on", what_is_shown_stays_while_producers_go_on, 0},

@@ -175,7 +175,8 @@ PIPC_API int pipc_channel_receive(pipc_channel *channel, pipc_record *record, in
  *  @param channel opened with #PIPC_SEND
  *  @param[in,out] record size and flags (#PIPC_RESTART); gets data, the place, and position
  *  @param timeout as pipc_channel_send()
- *  @return as pipc_channel_send(), but several reservations of one thread are fine
+ *  @return as pipc_channel_send(), but several reservations of one thread are fine, and #PIPC_E_FULL comes whatever the
+ *    timeout where this thread's own reservations are all that is in the way
  *  @par Threads, fork, signals
  *  As pipc_channel_send(). A forked child must not commit its parent's reservations. */
 PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout);
@@ -186,7 +187,8 @@ PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, in
  *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order, each
  *         once)
  *  @param count how many, at least 1
- *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, or a size has grown; nothing is committed),
+ *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, one is named twice, or a size has grown; nothing is
+ *    committed),
  *    #PIPC_E_REMOVED (they are given up), #PIPC_E_BUSY (called in a handler)
  *  @par Threads, fork, signals
  *  The thread that reserved them. Not in a signal handler; no cancellation point. */
