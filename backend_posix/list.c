@@ -74,7 +74,7 @@ static void judge_header(struct pipc_be_sight *sight, const struct pipc_be_reque
         judge_half(sight, sight->object.state, locked);
     else
         sight->state = state_of_error(trouble.error);
-    if (found == BARRED || sight->object.state == PIPC_STATE_INIT)
+    if (found == BARRED)
         sight->object.magic = 0; /* nobody vouches for it */
 }
 

@@ -189,6 +189,19 @@ bool pipc_name_read(int fd, uint64_t at, void *to, size_t bytes)
     return done == (ssize_t)bytes;
 }
 
+/* A write that ends short finds no room. */
+bool pipc_name_write(int fd, uint64_t at, const void *from, size_t bytes)
+{
+    unsigned tries = 0;
+    ssize_t done;
+    do
+        done = pwrite(fd, from, bytes, (off_t)at);
+    while (done < 0 && pipc_again(&tries));
+    if (done >= 0)
+        errno = ENOSPC;
+    return done == (ssize_t)bytes;
+}
+
 static void unmap(struct pipc_be_memory *memory)
 {
     if (memory->object)
@@ -260,15 +273,10 @@ static enum sight judge_half(const struct pipc_object *seen, const struct pipc_b
     return HALF;
 }
 
-/* A file of ours has the size of the bare header while it is INIT. */
 enum sight pipc_name_judge(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,
                            struct trouble *trouble)
 {
     switch (seen->state) {
-    case PIPC_STATE_INIT:
-        if (bytes == sizeof *seen && (seen->magic == 0 || seen->magic == PIPC_OBJECT_MAGIC))
-            return HALF;
-        return barred(trouble, PIPC_E_FOREIGN);
     case PIPC_STATE_BUILDING:
     case PIPC_STATE_DEAD:
         return judge_half(seen, request, trouble);

@@ -12,7 +12,7 @@
  * So while the lock is held the name is nailed to the file, and unlinking the name unlinks the file. The
  * state word in the header tells everybody else what they see, without the lock:
  *
- *   INIT (an empty file, or one of the header's size) -> BUILDING -> READY -> DEAD
+ *   nothing (an empty file) -> BUILDING -> READY -> DEAD
  *
  * READY is set as the last act of the builder, DEAD by the one remover that succeeds, both under the
  * lock. A file that is not READY and whose lock is held belongs to somebody alive: creators wait until
@@ -22,8 +22,9 @@
  * between making its file and locking it finds the lock held, the file unlinked, or READY, and starts
  * again; so exactly the one who holds the lock on an empty linked file builds.
  *
- * A file is reserved in full before READY (posix_fallocate), the header before it is first touched,
- * because touching what a full file system cannot give ends in SIGBUS.
+ * A file is reserved in full (posix_fallocate) before it is mapped, because touching what a full file system cannot
+ * give ends in SIGBUS. Headers of others are read with pread, never mapped, so that a file that is shorter than it says
+ * is an answer and no SIGBUS either.
  *
  * Modelled in tests/models/names_posix.pml.
  *
@@ -117,25 +118,31 @@ static bool reserve(struct pipc_be_memory *memory, off_t first, off_t end)
     return true;
 }
 
-/* Header first, with the state that says whose file this is; then the room for all of it. */
+/* The file's first bytes: to everybody else it is empty, or has a whole header, which says whose file this is. */
+static bool write_header(struct pipc_be_memory *memory, const struct pipc_be_request *request)
+{
+    memory->seen = (struct pipc_object){0};
+    pipc_object_fill(&memory->seen, request, memory->owner);
+    memory->seen.state = PIPC_STATE_BUILDING;
+    memory->call = "pwrite";
+    memory->filled = pipc_name_write(memory->fd, 0, &memory->seen, sizeof memory->seen);
+    return memory->filled;
+}
+
+/* Header first; then the room for all of it. */
 static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *request, uint64_t bytes)
 {
-    off_t header = sizeof *memory->object;
     PIPC_POINT("names: locked, empty file");
     memory->call = "fchmod";
     if (memory->mode != request->mode && fchmod(memory->fd, (mode_t)request->mode) != 0)
         return false;
-    if (!reserve(memory, 0, header) || !pipc_name_map(memory, bytes))
+    if (!write_header(memory, request))
         return false;
-    PIPC_POINT("names: room for the header, no header");
-    pipc_object_fill(memory->object, request, memory->owner);
-    PIPC_POINT("names: header filled, still INIT");
-    atomic_store(&memory->object->state, PIPC_STATE_BUILDING);
     memory->building = true;
     PIPC_POINT("names: building");
     memory->size = request->size;
-    return reserve(memory, header, (off_t)bytes) &&
-           (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory, memory->object->nonce));
+    return reserve(memory, sizeof memory->seen, (off_t)bytes) && pipc_name_map(memory, bytes) &&
+           (request->kind != PIPC_KIND_SHM || pipc_name_attach(memory, memory->seen.nonce));
 }
 
 static int too_big(const struct pipc_be_memory *memory, uint64_t bytes, uint64_t most)
@@ -383,12 +390,7 @@ static bool mark_dead(struct pipc_be_memory *memory)
     while (from[at] == to[at])
         at++;
     memory->call = "pwrite";
-    unsigned tries = 0;
-    ssize_t done;
-    do
-        done = pwrite(memory->fd, to + at, 1, (off_t)(offsetof(struct pipc_object, state) + at));
-    while (done < 0 && pipc_again(&tries));
-    return done == 1;
+    return pipc_name_write(memory->fd, offsetof(struct pipc_object, state) + at, to + at, 1);
 }
 
 /* A READY object: the last step, under the lock. 0 without *done: somebody has it, look again. */

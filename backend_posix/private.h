@@ -72,8 +72,9 @@ int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
 /* Ends mapping and descriptor, and with them every lock. */
 void pipc_name_leave(struct pipc_be_memory *memory);
 
-/* Reads the open file's bytes; false: they are not there, or errno. */
+/* Reads or writes the open file's bytes; false: they are not there, or errno. */
 bool pipc_name_read(int fd, uint64_t at, void *to, size_t bytes);
+bool pipc_name_write(int fd, uint64_t at, const void *from, size_t bytes);
 
 /* Judges a copy of a header. `bytes`: of the whole file that it was read from. */
 enum sight pipc_name_judge(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,

@@ -214,9 +214,8 @@ inline build_here()
         may_die();
         assert(!building && !alive);
         building = building | BIT(me);
-        filled[f] = true
+        filled[f] = true; state[f] = BUILDING
     };
-    atomic { may_die(); state[f] = BUILDING };
 #ifdef LABEL_LATE
     atomic { may_die(); assert(!queue[f]); queue[f] = true };
     atomic { may_die(); label[f] = true };
