@@ -1,7 +1,7 @@
 #!/bin/sh
-# torture.sh [--minutes N] [--json FILE] [RIG...]  The torture rigs in their long form, on both backends: all of
-# them, or those whose names contain a RIG. With --minutes each of their tests gets an equal share of that time
-# instead. Ends with a table; fails if a rig failed.
+# torture.sh [--minutes N] [--json FILE] [--backend sysv|posix] [RIG...]  The torture rigs in their long form, on both
+# backends or one: all of them, or those whose names contain a RIG. With --minutes each of their tests gets an equal
+# share of that time instead. Ends with a table; fails if a rig failed, and keeps what it printed.
 # Environment: BUILD              where to work (default: build beside tests)
 #              PIPC_TORTURE_PART  K/N, such as 3/8: of the rigs that try every case of many (hostile) the Kth of N equal
 #                                 parts, so that N runs, on one day or several, are one whole; each tells its own figures
@@ -10,21 +10,26 @@ set -eu
 tests=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$tests")
 work=${BUILD:-$root/build}/torture
-minutes='' json=''
+minutes='' json='' backends='sysv posix'
 while [ $# -gt 0 ]; do
     case $1 in
-    --minutes | --json)
+    --minutes | --json | --backend)
         [ $# -ge 2 ] || { echo "torture: $1 needs a value" >&2; exit 2; }
-        if [ "$1" = --json ]; then json=$2; else minutes=$2; fi
+        case $1 in
+        --minutes) minutes=$2 ;;
+        --json) json=$2 ;;
+        --backend) backends=$2 ;;
+        esac
         shift 2
         ;;
     -*)
-        echo "usage: ./dev torture [--minutes N] [--json FILE] [RIG...]" >&2
+        echo "usage: ./dev torture [--minutes N] [--json FILE] [--backend sysv|posix] [RIG...]" >&2
         exit 2
         ;;
     *) break ;;
     esac
 done
+case $backends in sysv | posix | 'sysv posix') ;; *) echo "torture: no backend is called so: $backends" >&2; exit 2 ;; esac
 case $minutes in *[!0-9]*) echo "torture: --minutes takes a whole number" >&2; exit 2 ;; esac
 mkdir -p -- "$work"
 work=$(CDPATH='' cd -- "$work" && pwd)
@@ -62,7 +67,7 @@ tell_table()
         { printf "%-28s %-6s %12s %10s %6s %6s %6s %6s %6s %14s\n", $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }' "$work/figures"
 }
 
-for backend in sysv posix; do
+for backend in $backends; do
     build "$backend" >"$work/build.$backend" 2>&1 </dev/null || { cat -- "$work/build.$backend" >&2; exit 1; }
 done
 rigs "$@" >"$work/rigs"
@@ -72,7 +77,9 @@ PIPC_TORTURE=long
 if [ -n "$minutes" ]; then
     all=0
     while IFS= read -r rig; do
-        all=$((all + $("$work/sysv/tests/$rig" --list | wc -l) + $("$work/posix/tests/$rig" --list | wc -l)))
+        for backend in $backends; do
+            all=$((all + $("$work/$backend/tests/$rig" --list | wc -l)))
+        done
     done <"$work/rigs"
     PIPC_TORTURE=$((minutes * 60 / all + 1))
 fi
@@ -80,10 +87,14 @@ export PIPC_TORTURE
 
 status=0
 : >"$work/figures"
-for backend in sysv posix; do
+for backend in $backends; do
     while IFS= read -r rig; do
         echo "torture: $backend: $rig" >&2
-        "$work/$backend/tests/$rig" >"$work/out" 2>&1 </dev/null || status=1
+        if ! "$work/$backend/tests/$rig" >"$work/out" 2>&1 </dev/null; then
+            status=1
+            cp -- "$work/out" "$work/failed.$backend.$rig"
+            echo "torture: it failed; what it printed: $work/failed.$backend.$rig" >&2
+        fi
         grep -a '^RIG|' "$work/out" >>"$work/figures" || true
         grep -a '^POINT|' "$work/out" || true
         grep -a '^RESULT|[^|]*|[^|]*|\(fail\|skip\)|' "$work/out" || true
