@@ -52,17 +52,27 @@ static int set_lock(int fd, short type, off_t byte)
 
 /* A child shares its parent's openings, and would keep the lock of a builder that is killed. So the descriptor is noted
  * here before it is locked, and closed in the child; until the lock is given back, which ends it for all who share the
- * opening. A fork between the opening and the note shows in the count: then it is not locked. */
+ * opening. A fork that was under way at the opening, or began before the note, shows in the counts: then it is not
+ * locked. */
 static _Atomic int noted[NOTES]; /* descriptor + 1, or 0 */
-static _Atomic unsigned forks;
+static _Atomic unsigned forks_begun, forks_ended;
 
 static void before_fork(void)
 {
-    atomic_fetch_add(&forks, 1);
+    atomic_fetch_add(&forks_begun, 1);
+}
+
+/* A fork that began before the handlers were there was not counted. */
+static void in_parent(void)
+{
+    unsigned ended = atomic_load(&forks_ended);
+    while (ended != atomic_load(&forks_begun) && !atomic_compare_exchange_weak(&forks_ended, &ended, ended + 1))
+        ;
 }
 
 static void in_child(void)
 {
+    atomic_store(&forks_ended, atomic_load(&forks_begun)); /* those of other threads are none of ours */
     for (int i = 0; i < NOTES; i++) {
         int fd = atomic_exchange(&noted[i], 0);
         if (fd)
@@ -72,7 +82,7 @@ static void in_child(void)
 
 static void watch_forks(void)
 {
-    pthread_atfork(before_fork, NULL, in_child);
+    pthread_atfork(before_fork, in_parent, in_child);
 }
 
 static void replace_note(int old, int new)
@@ -91,7 +101,7 @@ int pipc_name_lock(struct pipc_be_memory *memory)
         replace_note(0, memory->fd + 1);
     memory->noted = true;
     PIPC_POINT("names: noted, not locked");
-    if (memory->forks != atomic_load(&forks))
+    if (memory->forks != atomic_load(&forks_begun))
         return 0;
     memory->call = "fcntl";
     memory->locked = set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
@@ -160,7 +170,7 @@ int pipc_name_open_file(struct pipc_be_memory *memory, int flags, uint32_t mode)
     unsigned tries = 0;
     int fd;
     pthread_once(&once, watch_forks);
-    memory->forks = atomic_load(&forks);
+    memory->forks = atomic_load(&forks_ended);
     memory->call = "shm_open";
     do
         fd = shm_open(memory->path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode);
@@ -231,6 +241,9 @@ bool pipc_name_map(struct pipc_be_memory *memory, uint64_t bytes)
     int protection = memory->writable ? PROT_READ | PROT_WRITE : PROT_READ;
     unmap(memory);
     memory->call = "mmap";
+    errno = ENOMEM;
+    if (bytes > SIZE_MAX / 4)
+        return false;
     memory->length = whole_pages(bytes);
     void *base = mmap(NULL, memory->length, protection, MAP_SHARED, memory->fd, 0);
     memory->object = base == MAP_FAILED ? NULL : base;

@@ -256,14 +256,24 @@ static int without_lock(const struct pipc_be_memory *memory, const struct pipc_b
     return removed && !create ? not_found(request) : 0;
 }
 
+/* A umask may have taken the owner's own rights. Who builds sets the mode; who cannot yet must be let in again. */
+static void let_owner_in(struct pipc_be_memory *memory)
+{
+    struct stat facts;
+    if (memory->made && pipc_name_ask(memory, &facts) && (memory->mode & 0600) != 0600)
+        fchmod(memory->fd, memory->mode | 0600);
+}
+
 int pipc_name_settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     struct trouble trouble;
     int locked = pipc_name_lock(memory);
     if (locked < 0 && errno != EACCES)
         return lock_failed(memory);
-    if (locked <= 0)
+    if (locked <= 0) {
+        let_owner_in(memory);
         return without_lock(memory, request, locked < 0);
+    }
     switch (pipc_name_examine(memory, request, &trouble)) {
     case HALF:
         return take_over(memory, request, build);
@@ -328,7 +338,12 @@ static enum sight make_or_look(struct pipc_be_memory *memory, const struct pipc_
     const uint32_t fresh = PIPC_CREATE | PIPC_EXCLUSIVE;
     if (first && (request->flags & fresh) == fresh && make_file(memory, request) == HALF)
         return HALF;
-    return look(memory, request, request->flags & PIPC_WRITE ? TO_WRITE : TO_READ, trouble);
+    enum sight sight = look(memory, request, request->flags & PIPC_WRITE ? TO_WRITE : TO_READ, trouble);
+    if (sight == HALF && !memory->writable) { /* to settle that takes more than reading */
+        pipc_name_leave(memory);
+        sight = look(memory, request, TO_WRITE, trouble);
+    }
+    return sight;
 }
 
 /* One look, and what follows from it. 0 without *done: look again. */
@@ -384,9 +399,12 @@ static bool mark_dead(struct pipc_be_memory *memory)
     const unsigned char *from = (const unsigned char *)&ready, *to = (const unsigned char *)&dead;
     struct rlimit limit;
     size_t at = 0;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < sizeof *memory->object)
-        return pipc_name_map(memory, memory->size + pipc_page()) &&
-               atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){ready}, dead);
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < sizeof *memory->object) {
+        if (!pipc_name_map(memory, memory->size + pipc_page()))
+            return false;
+        atomic_store(&memory->object->state, dead);
+        return true;
+    }
     while (from[at] == to[at])
         at++;
     memory->call = "pwrite";

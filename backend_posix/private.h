@@ -29,7 +29,7 @@ struct pipc_be_memory {
     uid_t owner; /* of the file, as the kernel said last */
     gid_t group;
     mode_t mode;
-    unsigned forks; /* of this process, before the opening */
+    unsigned forks; /* of this process, that had ended before the opening */
     bool noted;     /* a forked child closes its copy of the descriptor */
     bool locked;    /* by this opening */
     bool made;      /* the file, by this opening */
@@ -48,7 +48,7 @@ struct pipc_be_memory {
 enum sight {
     NOTHING,  /* free */
     OURS,     /* READY: left open */
-    HALF,     /* INIT, BUILDING or DEAD: left open; its lock tells whether somebody is at work on it */
+    HALF,     /* empty, BUILDING or DEAD: left open; its lock tells whether somebody is at work on it */
     VANISHED, /* the name does not lead to it any more */
     BARRED    /* not to be looked at, or no object of ours: struct trouble says why */
 };

@@ -78,10 +78,11 @@ static bool is_repeated(const pipc_record *records, uint32_t i, uint64_t lowest,
 static int check_reserved(struct pipc_channel *channel, uint64_t self, const pipc_record *records, uint32_t count)
 {
     uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self), lowest = UINT64_MAX, highest = 0;
+    uint64_t head = atomic_load(&channel->control->writer.head);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t at = records[i].position;
-        if (at % PIPC_RECORD_ALIGN || pipc_ring_word(&channel->ring, at) != mine ||
-            records[i].size > channel->max_size ||
+        if (at % PIPC_RECORD_ALIGN || head - at - 1 >= channel->ring.size ||
+            pipc_ring_word(&channel->ring, at) != mine || records[i].size > channel->max_size ||
             pipc_record_span(records[i].size) > pipc_ring_span(&channel->ring, at) ||
             is_repeated(records, i, lowest, highest))
             return not_reserved(i);

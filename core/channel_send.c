@@ -199,6 +199,13 @@ static bool watch_room(struct pipc_channel *channel, const struct pipc_patience 
     return !channel->no_spin && pipc_spin_until(room_changed, channel, pipc_patience_slice(patience, PIPC_LINGER));
 }
 
+/* Seen to be stuck: the readers may have made room on the way there. From now on they make none. */
+static int try_once_more(const struct attempt *attempt, struct pipc_patience *patience)
+{
+    int error = once(attempt, patience);
+    return error == PIPC_E_FULL ? full(attempt->channel) : error;
+}
+
 /* Who slept passes the wake-up on: there may be room for another, or it was not enough for this one. */
 static int patiently(const struct attempt *attempt, struct pipc_patience *patience)
 {
@@ -208,9 +215,12 @@ static int patiently(const struct attempt *attempt, struct pipc_patience *patien
     int error = once(attempt, patience);
     if (error == PIPC_E_FULL && !patience->nowait && watch_room(channel, patience))
         error = once(attempt, patience);
+    PIPC_POINT("channel: tried, not judged stuck");
     while (error == PIPC_E_FULL) {
-        if (patience->nowait || is_stuck(channel, attempt->self))
+        if (patience->nowait)
             error = full(channel);
+        else if (is_stuck(channel, attempt->self))
+            error = try_once_more(attempt, patience);
         else if ((error = pipc_word_await(room, &watch, patience)) == 0) {
             error = once(attempt, patience);
             continue;

@@ -245,6 +245,10 @@ static void a_record_named_twice_is_refused_and_still_reserved(void)
             CHECK_ERROR(pipc_channel_commit(channel, batch, 4), INVALID);
             CHECK_ERROR(pipc_channel_cancel(channel, batch, 4), INVALID);
         }
+    pipc_record alias[2] = {records[0], records[0]};
+    alias[1].position += CHANNEL_SMALL; /* the same place, a lap later */
+    CHECK_ERROR(pipc_channel_commit(channel, alias, 2), INVALID);
+    CHECK_ERROR(pipc_channel_commit(channel, &alias[1], 1), INVALID);
     check_empty(channel);
     CHECK_OK(pipc_channel_commit(channel, records, 3));
     for (uint64_t i = 1; i <= 3; i++)

@@ -1,4 +1,6 @@
 /* Rights: the mode asked for is the final mode, and it is checked at opening. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +85,54 @@ static void umask_stays(const struct kind *kind)
 static void the_process_keeps_its_umask(void)
 {
     kind_all(umask_stays);
+}
+
+/* Until it is settled a new thing has the mode that the umask leaves, and for as long as a fork may take that. */
+struct forking {
+    const struct kind *kind;
+    _Atomic bool over;
+};
+
+static void *fork_on(void *argument)
+{
+    struct forking *forking = argument;
+    while (!atomic_load(&forking->over)) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        waitpid(child, NULL, 0);
+    }
+    return NULL;
+}
+
+static int make_while_forking(void *argument)
+{
+    struct forking *forking = argument;
+    const char *name = test_name("forking");
+    pthread_t thread;
+    if (geteuid() == 0) /* root may everything whatever the mode */
+        REQUIRE(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+    umask(0777);
+    REQUIRE(pthread_create(&thread, NULL, fork_on, forking) == 0);
+    for (int64_t until = test_now() + PIPC_MS(700); test_now() < until && test_failures() == 0;) {
+        void *handle;
+        if (!CHECK_OK(forking->kind->open(&handle, name, PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ | PIPC_WRITE, 0)))
+            break;
+        CHECK_OK(forking->kind->close(handle));
+        CHECK_OK(forking->kind->remove(name));
+    }
+    atomic_store(&forking->over, true);
+    return pthread_join(thread, NULL);
+}
+
+static void made_while_forking(const struct kind *kind)
+{
+    CHECK_EQUAL(test_wait(test_fork(make_while_forking, &(struct forking){.kind = kind}), PIPC_SECONDS(60)), 0);
+}
+
+static void neither_umask_nor_forks_lock_the_maker_out(void)
+{
+    kind_all(made_while_forking);
 }
 
 /* ---- what a stranger may ---- */
@@ -332,6 +382,7 @@ static void a_privileged_process_may_open_and_remove_anything(void)
 static const struct test tests[] = {
     {"Q3 M1", "the_mode_asked_for_is_final_whatever_the_umask", the_mode_asked_for_is_final_whatever_the_umask, 0},
     {"Q3 M1", "the_process_keeps_its_umask", the_process_keeps_its_umask, 0},
+    {"Q3 Q13 M1", "neither_umask_nor_forks_lock_the_maker_out", neither_umask_nor_forks_lock_the_maker_out, 0},
     {"Q3 M1", "a_stranger_may_what_the_mode_says_and_never_remove", a_stranger_may_what_the_mode_says_and_never_remove,
      0},
     {"Q3 M1", "the_group_may_what_its_bits_say", the_group_may_what_its_bits_say, 0},

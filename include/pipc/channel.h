@@ -149,10 +149,11 @@ PIPC_API int pipc_channel_remove(const char *name);
  *  @param channel opened with #PIPC_SEND
  *  @param record data, size, flags (#PIPC_RESTART); not changed
  *  @param timeout span to wait for room (and for another producer), nanoseconds
- *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_BIG, #PIPC_E_FULL (#PIPC_NOWAIT only), #PIPC_E_TIMEOUT,
- *    #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED, #PIPC_E_ACCESS, #PIPC_E_BUSY (#PIPC_NOWAIT: another producer holds the
- * channel for more than 25 ms; or called in a handler; or this thread has a reservation on a channel of one producer),
- *    #PIPC_E_DAMAGED. After an error nothing was sent.
+ *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_BIG, #PIPC_E_FULL (#PIPC_NOWAIT; with many producers whatever the timeout,
+ *    if this thread's own reservations are in its way), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED,
+ *    #PIPC_E_ACCESS, #PIPC_E_BUSY (#PIPC_NOWAIT: another producer holds the channel for more than 25 ms; or called in a
+ *    handler; or this thread has a reservation on a channel of one producer), #PIPC_E_DAMAGED. After an error nothing
+ *    was sent.
  *  @par Threads, fork, signals
  *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t timeout);
@@ -175,8 +176,8 @@ PIPC_API int pipc_channel_receive(pipc_channel *channel, pipc_record *record, in
  *  @param channel opened with #PIPC_SEND
  *  @param[in,out] record size and flags (#PIPC_RESTART); gets data, the place, and position
  *  @param timeout as pipc_channel_send()
- *  @return as pipc_channel_send(), but several reservations of one thread are fine, and #PIPC_E_FULL comes whatever the
- *    timeout where this thread's own reservations are all that is in the way
+ *  @return as pipc_channel_send(), but several reservations of one thread are fine; if they are in its own way
+ *    #PIPC_E_FULL comes with one producer too
  *  @par Threads, fork, signals
  *  As pipc_channel_send(). A forked child must not commit its parent's reservations. */
 PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, int64_t timeout);
@@ -187,8 +188,8 @@ PIPC_API int pipc_channel_reserve(pipc_channel *channel, pipc_record *record, in
  *         its final size, which may be smaller than reserved (#PIPC_PRODUCERS_MANY: any of them in any order, each
  *         once)
  *  @param count how many, at least 1
- *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, one is named twice, or a size has grown; nothing is
- *    committed),
+ *  @return 0, or #PIPC_E_INVALID (they are not reserved by this thread, one is named twice, or a size has grown;
+ *    nothing is committed),
  *    #PIPC_E_REMOVED (they are given up), #PIPC_E_BUSY (called in a handler)
  *  @par Threads, fork, signals
  *  The thread that reserved them. Not in a signal handler; no cancellation point. */

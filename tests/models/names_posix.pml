@@ -112,8 +112,24 @@ inline examine()
     }
 }
 
-/* pipc_name_look */
-inline look()
+/* pipc_name_lock: of the opening, wherever the name leads by now */
+inline lock_name(got)
+{
+    atomic {
+        may_die();
+#ifdef NO_LOCK
+        locked[f] = SELF;
+#endif
+        if
+        :: locked[f] == 0 -> locked[f] = SELF
+        :: else
+        fi;
+        got = (locked[f] == SELF)
+    }
+}
+
+/* pipc_name_look. A remover locks before it looks. */
+inline look(to_lock)
 {
     atomic {
         may_die();
@@ -124,7 +140,12 @@ inline look()
         fi
     };
     if
-    :: f -> examine()
+#ifdef NO_STATE_CHECK
+    :: f && to_lock -> examine(); lock_name(got)
+#else
+    :: f && to_lock -> lock_name(got); examine()
+#endif
+    :: f && !to_lock -> examine()
     :: else
     fi
 }
@@ -146,22 +167,6 @@ inline make_file()
            openings[f] = BIT(me);
            sight = HALF
         fi
-    }
-}
-
-/* pipc_name_lock: of the opening, wherever the name leads by now */
-inline lock_name(got)
-{
-    atomic {
-        may_die();
-#ifdef NO_LOCK
-        locked[f] = SELF;
-#endif
-        if
-        :: locked[f] == 0 -> locked[f] = SELF
-        :: else
-        fi;
-        got = (locked[f] == SELF)
     }
 }
 
@@ -271,24 +276,20 @@ inline doom()
 {
 #ifdef UNLINK_UNLOCKED
     got = true;
-#else
-    lock_name(got);
 #endif
     if
     :: got ->
-#ifdef NO_STATE_CHECK
-       atomic { may_die(); state[f] = DEAD; moved = true; alive = false };
-#else
-       examine();
        atomic {
            may_die();
+#ifdef NO_STATE_CHECK
+           moved = true; alive = false;
+#else
            moved = (sight == OURS && state[f] == READY);
-           if
-           :: moved -> assert(alive); state[f] = DEAD; alive = false
-           :: else
-           fi
-       };
+           assert(!moved || alive);
+           alive = (moved -> false : alive);
 #endif
+           state[f] = (moved -> DEAD : state[f])
+       };
        if
        :: moved ->
           moved = false; done = true; removed = true;
@@ -308,7 +309,7 @@ inline operate(create, stubborn)
     done = false;
     do
     :: if
-       :: look()
+       :: look(!create)
        :: create && !tried -> tried = true; sight = NOTHING /* make_or_look() */
        fi;
        if

@@ -115,9 +115,46 @@ static void what_lies_over_an_overwritten_head_is_not_believed(void)
     rig_tell(&figures);
 }
 
+/* ---- Room that comes late ---- */
+
+/* One record of its own is in the ring's second quarter when it asks for room that somebody is about to make. */
+static int ask_for_room(void *argument)
+{
+    pipc_channel *channel = argument;
+    pipc_record mine = {.size = LARGEST}, other = {.size = LARGEST}, third = {.size = LARGEST};
+    REQUIRE_OK(pipc_channel_reserve(channel, &mine, PIPC_NOWAIT));
+    REQUIRE_OK(pipc_channel_reserve(channel, &other, PIPC_NOWAIT));
+    points_stop_at(points_find("channel: tried, not judged stuck"), 1);
+    REQUIRE_OK(pipc_channel_reserve(channel, &third, PIPC_SECONDS(20)));
+    return pipc_channel_commit(channel, (pipc_record[]){mine, other, third}, 3);
+}
+
+/* The reader takes what was before it and comes to the other's reservation, between its try and its judgement. */
+static void room_that_comes_late_is_used(void)
+{
+    struct rig_figures figures = {.rig = "channel-room"};
+    static unsigned char buffer[RING];
+    int status = 0;
+    pipc_channel *channel =
+        parcel_channel("room", 0, &(pipc_channel_options){.size = RING, .producers = PIPC_PRODUCERS_MANY});
+    REQUIRE_OK(pipc_channel_send(channel, &(pipc_record){.data = body, .size = LARGEST}, PIPC_NOWAIT));
+    pid_t sender = test_fork(ask_for_room, channel);
+    REQUIRE(waitpid(sender, &status, WUNTRACED) == sender && WIFSTOPPED(status));
+    REQUIRE_OK(pipc_channel_receive(channel, &(pipc_record){.data = buffer, .size = RING}, PIPC_NOWAIT));
+    REQUIRE_ERROR(pipc_channel_receive(channel, &(pipc_record){.data = buffer, .size = RING}, PIPC_NOWAIT), EMPTY);
+    kill(sender, SIGCONT);
+    figures.hangs += !CHECK_EQUAL(test_wait(sender, PIPC_SECONDS(40)), 0);
+    figures.trials++;
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(pipc_channel_receive(channel, &(pipc_record){.data = buffer, .size = RING}, PIPC_NOWAIT));
+    parcel_end(channel, "room");
+    rig_tell(&figures);
+}
+
 static const struct test tests[] = {
     {"G3 G6", "what_lies_over_an_overwritten_head_is_not_believed", what_lies_over_an_overwritten_head_is_not_believed,
      0},
+    {"C6", "room_that_comes_late_is_used", room_that_comes_late_is_used, 0},
 };
 
 TEST_MAIN("channel_overrun", tests)

@@ -1,4 +1,7 @@
 /* Holes in the names: makers and removers that die or stop at a named point (holes.h), and whoever comes behind. */
+#include <stdio.h>
+#include <string.h>
+
 #include "holes.h"
 #include "points.h"
 #include "probe.h"
@@ -98,12 +101,47 @@ static void an_object_of_another_pid_namespace_is_refused_unless_asked_for(void)
     queue_end(queue, "q");
 }
 
+static int create_memory(void *argument)
+{
+    pipc_shm *shm;
+    (void)argument;
+    return pipc_shm_open(&shm, test_name("m"), PIPC_CREATE | PIPC_EXCLUSIVE, &(pipc_shm_options){.size = 5000});
+}
+
+static void make_to_read(const char *point, uint32_t flags)
+{
+    pipc_shm *shm = NULL;
+    int error = pipc_shm_open(&shm, test_name("m"), flags, &(pipc_shm_options){.size = 5000});
+    if (!CHECK(error == 0 || (error == PIPC_E_EXISTS && (flags & PIPC_EXCLUSIVE))))
+        printf("after a death at \"%s\": %s\n", point, pipc_error_detail());
+    pipc_shm_close(shm);
+    CHECK_OK(pipc_shm_remove(test_name("m")));
+}
+
+/* Whoever only wants to read what he makes is no less a maker. After some of the points it is whole already. */
+static void remains_are_cleared_by_who_makes_something_to_read(void)
+{
+    unsigned killed = 0;
+    for (uint32_t point = 0; point < points_count(); point++) {
+        const char *name = points_name(point);
+        if (strncmp(name, "names: ", 7) != 0)
+            continue;
+        killed += holes_killed(HOLES_PLAN(NULL, name, .nth = 1), create_memory);
+        make_to_read(name, PIPC_CREATE | PIPC_READ);
+        holes_killed(HOLES_PLAN(NULL, name, .nth = 1), create_memory);
+        make_to_read(name, PIPC_CREATE | PIPC_EXCLUSIVE | PIPC_READ);
+    }
+    CHECK(killed >= 6);
+}
+
 static const struct test tests[] = {
     {"Q2", "a_creator_that_comes_late_harms_no_newer_object", a_creator_that_comes_late_harms_no_newer_object, 0},
     {"Q2", "who_builds_is_not_taken_for_a_rival", who_builds_is_not_taken_for_a_rival, 0},
     {"Q10", "a_remover_that_comes_late_harms_no_newer_object", a_remover_that_comes_late_harms_no_newer_object, 0},
     {"Q2 G4", "an_object_of_another_pid_namespace_is_refused_unless_asked_for",
      an_object_of_another_pid_namespace_is_refused_unless_asked_for, 0},
+    {"Q2 M1", "remains_are_cleared_by_who_makes_something_to_read", remains_are_cleared_by_who_makes_something_to_read,
+     0},
     {"Q10", "a_remover_killed_after_its_mark_is_in_nobodys_way", a_remover_killed_after_its_mark_is_in_nobodys_way, 0},
 };
 
