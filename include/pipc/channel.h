@@ -149,11 +149,10 @@ PIPC_API int pipc_channel_remove(const char *name);
  *  @param channel opened with #PIPC_SEND
  *  @param record data, size, flags (#PIPC_RESTART); not changed
  *  @param timeout span to wait for room (and for another producer), nanoseconds
- *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_BIG, #PIPC_E_FULL (#PIPC_NOWAIT; with many producers whatever the timeout,
- *    if this thread's own reservations are in its way), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED,
- *    #PIPC_E_ACCESS, #PIPC_E_BUSY (#PIPC_NOWAIT: another producer holds the channel for more than 25 ms; or called in a
- *    handler; or this thread has a reservation on a channel of one producer), #PIPC_E_DAMAGED. After an error nothing
- *    was sent.
+ *  @return 0, or #PIPC_E_INVALID, #PIPC_E_TOO_BIG, #PIPC_E_FULL (#PIPC_NOWAIT; or, with many producers, this thread's
+ *    own reservations are in its way), #PIPC_E_TIMEOUT, #PIPC_E_INTERRUPTED, #PIPC_E_REMOVED, #PIPC_E_ACCESS,
+ *    #PIPC_E_BUSY (#PIPC_NOWAIT: another producer holds the channel for more than 25 ms; or called in a handler; or
+ *    this thread has a reservation on a channel of one producer), #PIPC_E_DAMAGED. After an error nothing was sent.
  *  @par Threads, fork, signals
  *  Any number of threads and forked children at once. Not in a signal handler; no cancellation point. */
 PIPC_API int pipc_channel_send(pipc_channel *channel, const pipc_record *record, int64_t timeout);
