@@ -18,6 +18,9 @@ enum { HEADER = sizeof(struct pipc_object), HEADS = 3 * 16 };
 
 enum { BYTES = HEADER + PREY_CONTROL + HEADS };
 
+/* The kinds take turns: they share the code that a byte is read by. */
+static const uint64_t strokes = (uint64_t)PREY_CALLS * BYTES * 256;
+
 struct stroke {
     unsigned char *at;
     unsigned char value;
@@ -44,11 +47,11 @@ static unsigned char *byte_of(const pipc_channel *channel, size_t byte)
 static void scribble_byte(void *argument, uint64_t number)
 {
     struct prey *it = argument;
-    uint64_t which = scattered(number, (uint64_t)PREY_CALLS * PREY_KINDS * BYTES * 256);
+    uint64_t which = scattered(number, strokes);
     enum prey_call call = (enum prey_call)(which % PREY_CALLS);
-    unsigned kind = (unsigned)(which / PREY_CALLS % PREY_KINDS);
-    size_t byte = which / PREY_CALLS / PREY_KINDS % BYTES;
-    struct stroke stroke = {.value = (unsigned char)(which / PREY_CALLS / PREY_KINDS / BYTES)};
+    size_t byte = which / PREY_CALLS % BYTES;
+    struct stroke stroke = {.value = (unsigned char)(which / PREY_CALLS / BYTES)};
+    unsigned kind = (unsigned)(call + byte + stroke.value) % PREY_KINDS;
     bool halves =
         (call == PREY_COMMIT || call == PREY_CANCEL || call == PREY_RELEASE_ALL || call == PREY_RELEASE_SOME) &&
         number % 2;
@@ -66,8 +69,8 @@ static void scribble_byte(void *argument, uint64_t number)
 
 static void every_value_of_each_live_byte_under_each_call(void)
 {
-    watch_trials(&(struct watch){"hostile-channel-bytes", prey_begin, scribble_byte, prey_end, &prey,
-                                 (uint64_t)PREY_CALLS * PREY_KINDS * BYTES * 256, rig_deadline(PIPC_SECONDS(2))});
+    watch_trials(&(struct watch){"hostile-channel-bytes", prey_begin, scribble_byte, prey_end, &prey, strokes,
+                                 rig_deadline(PIPC_SECONDS(2))});
 }
 
 /* ---- At random ---- */
