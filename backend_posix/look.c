@@ -289,7 +289,7 @@ static enum sight judge_half(const struct pipc_object *seen, const struct pipc_b
 enum sight pipc_name_judge(const struct pipc_object *seen, const struct pipc_be_request *request, uint64_t bytes,
                            struct trouble *trouble)
 {
-    switch (seen->state) {
+    switch (atomic_load(&seen->state)) {
     case PIPC_STATE_BUILDING:
     case PIPC_STATE_DEAD:
         return judge_half(seen, request, trouble);

@@ -56,6 +56,8 @@ void pipc_channel_tell(struct pipc_channel_control *control, const struct pipc_o
     uint64_t given_up = atomic_load(&writer->cancelled) + (many ? info->skipped : 0);
     info->sent = sent > given_up ? sent - given_up : 0;
     info->bytes = from < head && (info->subscribers || delivery == PIPC_DELIVER_LATEST) ? head - from : 0;
+    if (info->bytes > control->ring_size) /* the two were read one after the other, and the traffic went on */
+        info->bytes = control->ring_size;
     info->records = once && info->bytes ? left(writer, info) : 0;
     info->delivery = delivery;
     info->max_subscribers = once ? 0 : control->readers;
