@@ -105,5 +105,5 @@ wait "$other" || status=1
 awk -F '|' '
     BEGIN { printf "%-7s %-10s %12s  %s\n", "build", "fuzzer", "inputs", "found" }
     { printf "%-7s %-10s %12s  %s\n", $1, $2, $3, $4 }' "$work/figures.sysv" "$work/figures.posix"
-[ "$status" -eq 0 ] || grep -ah '^FOUND|\|SUMMARY:' "$work"/log.* >&2 || true
+[ "$status" -eq 0 ] || grep -aE '^FOUND\||^Base64:|SUMMARY:' "$work"/log.* >&2 || true
 exit $status
