@@ -1,6 +1,7 @@
 # coverage.awk  Adds up lcov exports and judges them by coverage.txt (`rules`), which has lines
 #     recovery FILE FUNCTION...            functions that run only after a death or a failure
 #     except FILE ## SOURCE LINE ## REASON  a line there whose untaken branches have a reason
+# A name or a line there that matches nothing in the files of this export is wrong too: it is stale.
 # `root` begins the names of our files; `untaken` is written: every branch of core and the backends not taken.
 function trim(text) { sub(/^[ \t]+/, "", text); sub(/[ \t]+$/, "", text); return text }
 
@@ -45,6 +46,30 @@ function read_source(file,    number, line, within) {
         if ((file SUBSEP number) in starts) within = starts[file, number]
         source[file, number] = trim(line)
         function_of[file, number] = within
+        found[file, within] = 1
+        if ((file SUBSEP within) in recovery) found[file, "line", source[file, number]] = 1
+    }
+    close(root file)
+}
+
+# Is this file of a rule in no export of this build (but in the tree), as those of the other backend are?
+function is_elsewhere(file,    line, there) {
+    if (file in files) return 0
+    there = (getline line < (root file)) >= 0
+    close(root file)
+    return there
+}
+
+function find_stale(    key, part) {
+    for (key in recovery) {
+        split(key, part, SUBSEP)
+        if (!(key in found) && !is_elsewhere(part[1]))
+            stale[part[1] ": there is no function " part[2]] = 1
+    }
+    for (key in excepted) {
+        split(key, part, SUBSEP)
+        if (!((part[1], "line", part[2]) in found) && !is_elsewhere(part[1]))
+            stale[part[1] ": no recovery function has the excepted line: " part[2]] = 1
     }
 }
 
@@ -60,8 +85,7 @@ END {
         place = file ":" number ": " function_of[file, number] ": " source[file, number]
         missed[place] = 1
         if (((file, function_of[file, number]) in recovery)) {
-            if ((file, source[file, number]) in excepted) used[file, source[file, number]] = 1
-            else bad[place] = 1
+            if (!((file, source[file, number]) in excepted)) bad[place] = 1
         }
     }
     sorted = "sort -t: -k1,1 -k2,2n"
@@ -75,5 +99,8 @@ END {
     printf "  all: %.1f %% of %d lines\n", total ? 100 * total_hit / total : 0, total
     for (place in bad) { print "  never taken in recovery code, and coverage.txt gives no reason: " place | sorted; wrong++ }
     close(sorted)
+    find_stale()
+    for (place in stale) { print "  coverage.txt is stale: " place | "sort"; wrong++ }
+    close("sort")
     exit wrong > 0 || total == 0 || total_hit < 0.9 * total
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # coverage.sh [sysv|posix]  What the tests run of core and the backends, line by line and branch by branch.
 # Fails if less than 90 % of the lines are run, or if a branch of the recovery code (the functions that
-# coverage.txt names) is never taken and coverage.txt does not say why.
+# coverage.txt names) is never taken and coverage.txt does not say why, or if a rule there matches nothing.
 #
 # Most of the code that matters here runs in processes that are killed. So the counters lie in a file that the
 # processes map and share (clang's continuous mode): what a process counted before kill -9 stays counted.
