@@ -20,7 +20,7 @@ build() # backend
 {
     cmake -S "$root" -B "$work/$1" -DPIPC_BACKEND="$1" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang \
         -DCMAKE_C_FLAGS="$flags" -DPIPC_BUILD_EXAMPLES=OFF -DPIPC_INSTALL=OFF &&
-        cmake --build "$work/$1" --parallel
+        cmake --build "$work/$1" --parallel "$(nproc)"
 }
 
 run() # backend

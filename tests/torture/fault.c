@@ -107,6 +107,7 @@ static void note_refusal(struct fault *fault, unsigned kind)
 {
     fault->left_files += (kind & FAULT_CLOSES) != 0;
     fault->left_maps += (kind & FAULT_UNMAPS) != 0;
+    fault->left_objects += (kind & FAULT_BURIES) && fault->error == ESRCH;
     bool out_of_reach = kind & FAULT_GUARDS || (kind & FAULT_FINDS && fault->error == ENOENT);
     fault->left_objects += kind & FAULT_REMOVES || (fault->for_good && out_of_reach);
 }

@@ -14,10 +14,11 @@ enum {
     FAULT_REMOVES = 4, /* refused, it leaves an object of the kernel */
     FAULT_GUARDS = 16, /* refused for good, what it looks at or locks must not be removed */
     FAULT_FINDS = 32,  /* ENOENT for good hides what is there from whoever would remove it */
+    FAULT_BURIES = 64, /* ESRCH takes the living for dead, and what they make afterwards nobody clears away */
     FAULT_TAKES = 8    /* its first errno says "there is nothing", which may be a lie */
 };
 
-enum { FAULT_MOST_ERRNOS = 24 };
+enum { FAULT_MOST_ERRNOS = 28 };
 
 /* One kernel call and the errnos of its manual page, the likeliest first. */
 struct fault_call {

@@ -27,6 +27,8 @@ struct scene {
     uint64_t got;     /* number of the message that the call received */
     uint64_t dropped; /* by the call */
     int64_t took;
+    unsigned maps;     /* that the kernel refused to take back: this process is attached to so many still */
+    int error;         /* the errno that the kernel calls failed with; 0: none failed */
     bool lied;         /* the kernel said "nothing there" where there was something */
     char problem[400]; /* the first thing that was not as it must be */
 };
@@ -57,8 +59,8 @@ struct scene_play {
 };
 
 extern const struct scene_play fault_openings[], fault_messages[], fault_waits[], fault_memories[], fault_deaths[],
-    fault_channels[], fault_syncs[];
+    fault_channels[], fault_syncs[], fault_objects[];
 extern const unsigned fault_openings_count, fault_messages_count, fault_waits_count, fault_memories_count,
-    fault_deaths_count, fault_channels_count, fault_syncs_count;
+    fault_deaths_count, fault_channels_count, fault_syncs_count, fault_objects_count;
 
 #endif
