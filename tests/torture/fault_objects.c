@@ -1,10 +1,12 @@
 /* The scenes of looking at all objects and of reaping: among them are whole ones, remains of the dead, and one that a
  * living process builds; see fault_scene.h. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/object.h"
 #include "fault_scene.h"
 #include "points.h"
 #include "probe.h"
@@ -55,29 +57,27 @@ static void make_and_close(const char *name)
     REQUIRE_OK(pipc_queue_close(queue));
 }
 
+static void *create_half(void *argument)
+{
+    pipc_queue *queue;
+    (void)argument;
+    open_queue(&queue, "half made");
+    return NULL;
+}
+
+/* Of what its two threads leave one has a header, the other has none yet. */
 static int die_creating(void *argument)
 {
+    static _Atomic uint32_t held;
     pipc_queue *queue;
-    (void)argument;
-    points_kill_at(points_find("create: no kernel queue yet"), 1);
-    return open_queue(&queue, "half made");
-}
-
-/* What it leaves has no header yet. */
-static int die_making(void *argument)
-{
-    pipc_queue *queue;
+    pthread_t thread;
     uint32_t point = points_find("names: segment made, not attached");
     (void)argument;
+    points_hold_at(points_find("create: no kernel queue yet"), &held);
+    REQUIRE(pthread_create(&thread, NULL, create_half, NULL) == 0 && test_await(&held, 1));
+    settle_place();
     points_kill_at(point != POINTS_NONE ? point : points_find("names: file made, mode not settled"), 1);
     return open_queue(&queue, "unborn");
-}
-
-static int die_removing(void *argument)
-{
-    (void)argument;
-    points_kill_at(points_find("remove: woken, name not freed"), 1);
-    return pipc_queue_remove("half removed");
 }
 
 static int stop_creating(void *argument)
@@ -89,10 +89,23 @@ static int stop_creating(void *argument)
     return error ? error : pipc_queue_close(queue);
 }
 
-static void bury(test_body *death)
+static void prepare_half_made(void)
 {
     settle_place();
-    REQUIRE_EQUAL(test_wait(test_fork(death, NULL), PIPC_SECONDS(20)), 128 + SIGKILL);
+    REQUIRE_EQUAL(test_wait(test_fork(die_creating, NULL), PIPC_SECONDS(20)), 128 + SIGKILL);
+    places++;
+    remains += 2;
+}
+
+/* As a remover leaves it that dies before it frees the name. */
+static void prepare_half_removed(void)
+{
+    size_t bytes;
+    make_and_close("half removed");
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, "half removed", &bytes);
+    REQUIRE(object != NULL);
+    atomic_store(&object->state, PIPC_STATE_DEAD);
+    probe_unmap(object, bytes);
     remains++;
 }
 
@@ -134,10 +147,8 @@ static void prepare_all(struct scene *scene)
     places = 0;
     memset(&shown, 0, sizeof shown);
     prepare_whole(scene);
-    make_and_close("half removed");
-    bury(die_making);
-    bury(die_creating);
-    bury(die_removing);
+    prepare_half_made();
+    prepare_half_removed();
     prepare_orphan();
     prepare_builder(scene);
 }
@@ -227,8 +238,8 @@ static void verify_reap(struct scene *scene, int answer)
 #define LISTING " ACCESS LIMIT NO_MEMORY NO_SPACE SYSTEM "
 
 const struct scene_play fault_objects[] = {
-    {"look at all objects", "pipc_each", LISTING, 0, false, prepare_all, call_each, verify_each},
     {"reap", "pipc_reap", LISTING, 0, false, prepare_all, call_reap, verify_reap},
+    {"look at all objects", "pipc_each", LISTING, 0, false, prepare_all, call_each, verify_each},
 };
 
 const unsigned fault_objects_count = sizeof fault_objects / sizeof *fault_objects;
