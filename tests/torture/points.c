@@ -8,6 +8,8 @@
 
 #include "core/point.h"
 
+enum { MOST_POINTS = 1024 };
+
 struct aim {
     uint32_t point;
     uint32_t left; /* how often it is to be reached still */
@@ -21,6 +23,7 @@ static uint32_t lottery; /* one in so many dies, 0 = none */
 static uint64_t lots;
 static _Atomic uint32_t *noted;
 static _Atomic uint64_t *counted;
+static uint32_t numbers[MOST_POINTS];
 
 uint32_t points_count(void)
 {
@@ -38,6 +41,14 @@ uint32_t points_find(const char *name)
         if (strcmp(points_name(i), name) == 0)
             return i;
     return POINTS_NONE;
+}
+
+/* What is inlined in several places is one point: the first of that name. All are learnt before a rig begins, so that
+ * no process goes another way through a point than those before it (steps.h). */
+__attribute__((constructor)) static void learn_numbers(void)
+{
+    for (uint32_t i = 0; i < points_count() && i < MOST_POINTS; i++)
+        numbers[i] = points_find(points_name(i));
 }
 
 void points_forget(void)
@@ -104,17 +115,10 @@ static void draw(void)
         kill(getpid(), SIGKILL);
 }
 
-/* What is inlined in several places is one point: the first of that name. */
 static uint32_t number_of(const struct pipc_point *point)
 {
-    static _Atomic uint32_t known[1024]; /* number + 1 */
     uint32_t number = (uint32_t)(point - __start_pipc_points);
-    if (number >= sizeof known / sizeof *known)
-        return number;
-    uint32_t first = atomic_load_explicit(&known[number], memory_order_relaxed);
-    if (first == 0)
-        atomic_store_explicit(&known[number], first = points_find(point->name) + 1, memory_order_relaxed);
-    return first - 1;
+    return number < MOST_POINTS ? numbers[number] : number;
 }
 
 void pipc_point_reached(const struct pipc_point *point)

@@ -278,6 +278,10 @@ STEP(repair_of_a_purge, SMALL, .drops_all = true, .call = purge, AFTER(purge, "p
 STEP(takeover_from_a_dead_sender, .places = WAITING + 1, .max_size = 64, .waiting = WAITING, .waiting_size = 64,
      .selected = WAITING, .sends = true, .call = send_small, AFTER(send_small, "send: reserved, no ticket"))
 
+/* The books tell of a message that is not there: who finds nothing compares them. */
+STEP(audit, .places = PLACES, .max_size = 64, .call = receive_none, .answer = PIPC_E_EMPTY,
+     AFTER(send_small, "send: reserved, no ticket"))
+
 #define TEST(promises, what)                                                                                           \
     {                                                                                                                  \
         promises, "killed_in_a_" #what, killed_in_a_##what, 0                                                          \
@@ -310,6 +314,7 @@ static const struct test tests[] = {
     TEST("G1 G3 G4 G5", repair_of_a_receive_from_a_slot),
     TEST("G4 G5", repair_of_a_purge),
     TEST("G1 G2 G5", takeover_from_a_dead_sender),
+    TEST("G2 G5", audit),
 };
 
 TEST_MAIN("step", tests)

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "core/object.h"
 #include "points.h"
@@ -15,10 +16,40 @@
 #include "support_internal.h"
 
 enum { MOST_STEPS = 1000000, FEW_STEPS = 20000, MOST_INSTANTS = 5000, FEWEST_TRIALS = 5, TRIES = 3 };
+enum { FLOOR = 95 }; /* percent: so many of the instants that were chosen must be hit */
+#define TICK        PIPC_US(10)
 #define SHORT_SPAN  PIPC_MS(250) /* of the killing; there are some sixty calls */
 #define RECORD_SPAN PIPC_SECONDS(2)
 
-static uint32_t strayed;
+static uint32_t chosen, hit;
+
+/* ---- Time and chance ---- */
+
+/* Stepped, a call takes a thousand times as long, and what depends on time would come out otherwise than in a trial:
+ * spans end, patience does, looks for the dead fall due. So that each trial goes the way that was recorded, the call
+ * has a clock of its own, which goes on by one tick whenever it is looked at, and of random numbers the last bits,
+ * which say where a search begins, are the same in all trials. The linker's --wrap leads the library here. */
+static int64_t own_clock; /* 0: the system's */
+static uint64_t own_chance;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+uint64_t __real_pipc_random(void);
+uint64_t __wrap_pipc_random(void);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (!own_clock || clock != CLOCK_MONOTONIC)
+        return __real_clock_gettime(clock, now);
+    own_clock += TICK;
+    *now = (struct timespec){.tv_sec = own_clock / PIPC_SECONDS(1), .tv_nsec = own_clock % PIPC_SECONDS(1)};
+    return 0;
+}
+
+uint64_t __wrap_pipc_random(void)
+{
+    return own_clock ? __real_pipc_random() << 8 | own_chance : __real_pipc_random();
+}
 
 void step_bad(struct step_stage *stage, uint64_t *figure, const char *format, ...)
 {
@@ -50,7 +81,9 @@ void step_die(struct step_stage *stage)
 static int make_call(void *argument)
 {
     struct step_stage *stage = argument;
-    return stage->of->call(stage);
+    int answer = stage->of->call(stage);
+    own_clock = 0;
+    return answer;
 }
 
 /* Who it is was asked before: that is no part of the call. */
@@ -62,6 +95,7 @@ static int be_stepped(void *argument)
         stage->of->ready(stage);
     atomic_store(stage->last_point, 0);
     points_note(stage->last_point, NULL);
+    own_clock = test_now();
     return steps_make(make_call, stage) == stage->of->answer ? 0 : 1;
 }
 
@@ -110,7 +144,6 @@ static bool kill_at(struct step_stage *stage, const struct steps *steps, uint32_
 {
     pid_t child = begin(stage);
     enum steps_end end = steps_kill(steps, child, instant);
-    strayed += end != STEPS_KILLED;
     if (end == STEPS_ENDED)
         end_whole(stage, child);
     judge(stage, instant, steps);
@@ -130,14 +163,12 @@ static void rehearse(struct step_stage *stage)
     }
 }
 
-/* A build with a sanitizer has many more instructions: the short form knows only the first of them. A call that was
- * stepped for longer than it waits for others' work on a name may rightly give up. */
+/* A build with a sanitizer has many more instructions: the short form knows only the first of them. */
 static void record(struct step_stage *stage, struct steps *steps)
 {
-    int64_t began = test_now();
     pid_t child = begin(stage);
     steps_record(steps, child, rig_is_long() ? MOST_STEPS : FEW_STEPS, rig_deadline(RECORD_SPAN));
-    if (steps->whole && test_now() - began < PIPC_BUILDER_PATIENCE)
+    if (steps->whole)
         end_whole(stage, child);
     else
         test_kill(child);
@@ -179,10 +210,26 @@ static void visit(struct step_stage *stage, const struct steps *steps, int64_t d
     for (uint32_t i = 0; i < most && test_failures() == 0; i++) {
         if (i >= FEWEST_TRIALS && test_now() > deadline)
             break;
-        for (unsigned tries = 0; tries < TRIES && !kill_at(stage, steps, steps->instants[next]); tries++)
-            ;
+        bool there = false;
+        for (unsigned tries = 0; tries < TRIES && !there; tries++)
+            there = kill_at(stage, steps, steps->instants[next]);
+        chosen++;
+        hit += there;
         next = (uint32_t)(((uint64_t)next + by) % steps->count);
     }
+}
+
+static void tell_hits(const struct step_stage *stage, const struct steps *steps)
+{
+    const char *name = stage->of->name;
+    printf("STEP|%s|%" PRIu32 " instructions%s|%" PRIu32 " instants|%" PRIu32 " chosen|%" PRIu32 " hit\n", name,
+           steps->length, steps->whole ? "" : " and more", steps->count, chosen, hit);
+    if ((uint64_t)hit * 100 >= (uint64_t)chosen * FLOOR)
+        return;
+    char sentence[300];
+    snprintf(sentence, sizeof sentence, "%s: only %" PRIu32 " of %" PRIu32 " chosen instants were hit", name, hit,
+             chosen);
+    test_check(false, false, __FILE__, __LINE__, sentence);
 }
 
 void step_everywhere(const struct step_case *of)
@@ -192,12 +239,12 @@ void step_everywhere(const struct step_case *of)
     stage.event = test_shared(sizeof *stage.event);
     stage.last_point = test_shared(sizeof *stage.last_point);
     stage.alone = test_unshare_ipc(0) == NULL;
+    own_chance = (uint64_t)test_now() / 1000 % 256;
     stay_on_one_processor();
     rehearse(&stage);
     record(&stage, &steps);
     visit(&stage, &steps, rig_deadline(of->short_span ? of->short_span : SHORT_SPAN));
-    printf("STEP|%s|%" PRIu32 " instructions%s|%" PRIu32 " instants|%" PRIu64 " kills|%" PRIu32 " strayed\n", of->name,
-           steps.length, steps.whole ? "" : " and more", steps.count, stage.figures.kills, strayed);
+    tell_hits(&stage, &steps);
     steps_free(&steps);
     rig_tell(&stage.figures);
 }
