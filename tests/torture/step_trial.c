@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "core/object.h"
 #include "points.h"
@@ -16,40 +15,11 @@
 #include "support_internal.h"
 
 enum { MOST_STEPS = 1000000, FEW_STEPS = 20000, MOST_INSTANTS = 5000, FEWEST_TRIALS = 5, TRIES = 3 };
-enum { FLOOR = 95 }; /* percent: so many of the instants that were chosen must be hit */
-#define TICK        PIPC_US(10)
+enum { FLOOR = 95 };             /* percent: so many of the instants that were chosen must be hit */
 #define SHORT_SPAN  PIPC_MS(250) /* of the killing; there are some sixty calls */
 #define RECORD_SPAN PIPC_SECONDS(2)
 
 static uint32_t chosen, hit;
-
-/* ---- Time and chance ---- */
-
-/* Stepped, a call takes a thousand times as long, and what depends on time would come out otherwise than in a trial:
- * spans end, patience does, looks for the dead fall due. So that each trial goes the way that was recorded, the call
- * has a clock of its own, which goes on by one tick whenever it is looked at, and of random numbers the last bits,
- * which say where a search begins, are the same in all trials. The linker's --wrap leads the library here. */
-static int64_t own_clock; /* 0: the system's */
-static uint64_t own_chance;
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-uint64_t __real_pipc_random(void);
-uint64_t __wrap_pipc_random(void);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    if (!own_clock || clock != CLOCK_MONOTONIC)
-        return __real_clock_gettime(clock, now);
-    own_clock += TICK;
-    *now = (struct timespec){.tv_sec = own_clock / PIPC_SECONDS(1), .tv_nsec = own_clock % PIPC_SECONDS(1)};
-    return 0;
-}
-
-uint64_t __wrap_pipc_random(void)
-{
-    return own_clock ? __real_pipc_random() << 8 | own_chance : __real_pipc_random();
-}
 
 void step_bad(struct step_stage *stage, uint64_t *figure, const char *format, ...)
 {
@@ -82,7 +52,7 @@ static int make_call(void *argument)
 {
     struct step_stage *stage = argument;
     int answer = stage->of->call(stage);
-    own_clock = 0;
+    step_world_leave();
     return answer;
 }
 
@@ -95,7 +65,7 @@ static int be_stepped(void *argument)
         stage->of->ready(stage);
     atomic_store(stage->last_point, 0);
     points_note(stage->last_point, NULL);
-    own_clock = test_now();
+    step_world_enter();
     return steps_make(make_call, stage) == stage->of->answer ? 0 : 1;
 }
 
@@ -239,7 +209,7 @@ void step_everywhere(const struct step_case *of)
     stage.event = test_shared(sizeof *stage.event);
     stage.last_point = test_shared(sizeof *stage.last_point);
     stage.alone = test_unshare_ipc(0) == NULL;
-    own_chance = (uint64_t)test_now() / 1000 % 256;
+    step_world_begin();
     stay_on_one_processor();
     rehearse(&stage);
     record(&stage, &steps);

@@ -61,6 +61,14 @@ void step_everywhere(const struct step_case *of);
 /* Lets a child die in `dies` at the point `dies_at`. */
 void step_die(struct step_stage *stage);
 
+/* What else a call depends on, the same in every trial (step_world.c). Stepped, a call takes a thousand times as long,
+ * and what depends on time would come out otherwise than in a trial: spans end, patience does, looks for the dead fall
+ * due. So from `enter` to `leave` the calling process has a clock of its own, which goes on by one tick whenever it is
+ * looked at; it begins its searches where the others did since `begin`; and it has an allocator without a history. */
+void step_world_begin(void);
+void step_world_enter(void);
+void step_world_leave(void);
+
 /* Notes something bad: counts it in a figure, tells the instant. */
 void step_bad(struct step_stage *stage, uint64_t *figure, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
