@@ -97,6 +97,7 @@ for backend in $backends; do
         fi
         grep -a '^RIG|' "$work/out" >>"$work/figures" || true
         grep -a '^POINT|' "$work/out" || true
+        grep -a '^DELAY|' "$work/out" || true
         grep -a '^RESULT|[^|]*|[^|]*|\(fail\|skip\)|' "$work/out" || true
     done <"$work/rigs"
 done

@@ -166,14 +166,25 @@ static void attend(struct crew *crew, unsigned seat)
     listen_to(crew, seat, now);
 }
 
+/* A nap. How much too long it was is the machine's doing. */
+static void nap(struct crew *crew)
+{
+    int64_t began = test_now();
+    test_sleep(LOOK_EVERY);
+    int64_t stall = test_now() - began - LOOK_EVERY;
+    if (stall > crew->stall)
+        crew->stall = stall;
+}
+
 void crew_run(struct crew *crew, uint64_t kills, int64_t until, const _Atomic uint32_t *enough)
 {
     uint64_t goal = crew->board->kills + kills;
+    crew->stall = 0;
     while (crew->board->kills < goal && test_now() < until && test_failures() == 0 &&
            !(enough && atomic_load(enough))) {
         for (unsigned seat = 0; seat < crew->seats; seat++)
             attend(crew, seat);
-        test_sleep(LOOK_EVERY);
+        nap(crew);
     }
 }
 

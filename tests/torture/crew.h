@@ -34,6 +34,7 @@ struct crew {
     void (*died)(void *argument, unsigned seat); /* after each death, in the leader; may be NULL */
     void *argument;
     /* The leader's own. */
+    int64_t stall; /* the longest that the machine kept it from looking, in the last crew_run() */
     uint64_t dice;
     struct crew_member {
         pid_t pid;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "crew.h"
+#include "delays.h"
 #include "kinds.h"
 #include "ledger.h"
 #include "probe.h"
@@ -26,6 +27,7 @@ struct names {
     struct crew crew;
     struct rig_figures figures;
     uint64_t made, removed, calls;
+    struct delays delays; /* the longest call of each round */
     _Atomic uint32_t over;
     int64_t until;
 };
@@ -258,17 +260,20 @@ static void measure_calls(struct names *names)
 {
     const struct ledger *ledger = names->ledger;
     uint32_t open[LEDGER_ACTORS] = {0}, notes = atomic_load(&ledger->notes);
+    int64_t longest = 0;
     for (uint32_t at = 1; at <= notes && at < LEDGER_NOTES; at++) {
         const struct ledger_note *note = &ledger->note[at], *begun = &ledger->note[open[note->actor]];
         bool ends = note->kind == LEDGER_MADE || note->kind == LEDGER_REMOVED || note->kind == LEDGER_ABSENT ||
                     note->kind == LEDGER_NO;
         if (note->kind == LEDGER_NOTHING)
             continue;
-        if (ends && note->when - begun->when > names->figures.worst_delay)
-            names->figures.worst_delay = note->when - begun->when;
+        if (ends && note->when - begun->when > longest)
+            longest = note->when - begun->when;
         names->calls += ends;
         open[note->actor] = at;
     }
+    delays_note(&names->delays, longest, names->crew.stall);
+    names->figures.worst_delay = names->delays.worst;
 }
 
 static void judge(struct names *names)
@@ -340,6 +345,8 @@ static void racing_and_dying_makers_and_removers_leave_names_that_work_and_nothi
     struct crew_board *board = crew_board_make();
     uint64_t goal = rig_trials(3000, LONG_FORM);
     names->figures.rig = "names";
+    names->delays.rig = "names", names->delays.what = "a call that makes, opens or removes";
+    names->delays.bound = PIPC_SECONDS(1); /* Q2, G4 */
     names->ledger = test_shared(sizeof *names->ledger);
     names->until = rig_deadline(PIPC_SECONDS(30));
     names->crew = (struct crew){.board = board,
@@ -360,6 +367,7 @@ static void racing_and_dying_makers_and_removers_leave_names_that_work_and_nothi
            " of the deaths at a point\n",
            names->figures.trials, names->calls, names->made, names->removed, board->suicides);
     CHECK(names->made > 0 && names->removed > 0);
+    delays_judge_half(&names->delays);
     crew_tell(&names->crew, LONG_FORM);
     rig_tell(&names->figures);
 }
