@@ -56,7 +56,7 @@ tell_json()
     awk -F '|' '
         BEGIN { printf "[" }
         { printf "%s\n  {\"rig\": \"%s\", \"backend\": \"%s\", \"trials\": %s, \"kills\": %s, \"lost\": %s, \"duplicated\": %s, ", (NR > 1 ? "," : ""), $2, $3, $4, $5, $6, $7
-          printf "\"torn\": %s, \"hangs\": %s, \"leaks\": %s, \"worst_delay_ms\": %s}", $8, $9, $10, $11 }
+          printf "\"torn\": %s, \"hangs\": %s, \"leaks\": %s, \"worst_delay_ms\": %s, \"kills_wanted\": %s}", $8, $9, $10, $11, $12 }
         END { print "\n]" }' "$work/figures"
 }
 
@@ -64,7 +64,7 @@ tell_table()
 {
     awk -F '|' '
         BEGIN { printf "%-28s %-6s %12s %10s %6s %6s %6s %6s %6s %14s\n", "rig", "build", "trials", "kills", "lost", "twice", "torn", "hangs", "leaks", "worst delay ms" }
-        { printf "%-28s %-6s %12s %10s %6s %6s %6s %6s %6s %14s\n", $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 }' "$work/figures"
+        { printf "%-28s %-6s %12s %10s %6s %6s %6s %6s %6s %14s%s\n", $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, ($5 + 0 < $12 + 0 ? "  fell short of " $12 " kills" : "") }' "$work/figures"
 }
 
 for backend in $backends; do

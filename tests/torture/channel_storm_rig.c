@@ -476,6 +476,7 @@ static void storm_of_deaths_over_a_channel_loses_doubles_tears_and_strands_nothi
     for (unsigned round = 0; board->kills < goal && test_now() < until && test_failures() == 0; round++)
         go_through(&storm, &weathers[round % WEATHERS], kills, until);
     storm.figures.kills = board->kills;
+    storm.figures.wanted = goal;
     storm.figures.hangs += board->hangs;
     storm.figures.leaks += rig_entries("/proc/self/fd") - files;
     printf("channel storm: %" PRIu64 " rounds, %" PRIu64 " records, %" PRIu64 " lost with their receivers, %" PRIu64

@@ -5,13 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/claim.h"
 #include "crew.h"
+#include "delays.h"
 #include "points.h"
 #include "rig.h"
 #include "support_queue.h"
 
 #define PATIENCE PIPC_SECONDS(40) /* only a hang takes so long */
 #define WINDOW   PIPC_MS(120)     /* after it there is nothing to wait for, or it comes too late */
+#define GOES_ON  PIPC_MS(60)      /* G2: how much longer others wait for a dead one's message, */
+#define UNLOCKS  PIPC_MS(100)     /* if it also held the lock; */
+#define LOCKED   PIPC_MS(25)      /* G4: and for its lock */
 
 enum { LARGEST = 9000, TYPE = 3 };
 
@@ -23,8 +28,8 @@ struct calm {
     _Atomic int64_t stepped;
     _Atomic uint32_t last;
     _Atomic uint64_t reached[CREW_POINTS];
-    int64_t worst; /* of this scene, and where that one died */
-    uint32_t worst_point;
+    uint32_t point;                /* where the next one dies */
+    struct delays goes_on, locked; /* of this scene: the witness's call; another peer's */
     struct rig_figures figures;
 };
 
@@ -34,7 +39,7 @@ struct scene {
     int (*act)(struct calm *calm);     /* the call in which one dies */
     int (*wait)(struct calm *calm);    /* the call in which the witness sleeps */
     bool (*is_due)(struct calm *calm); /* could the witness's call end? */
-    void (*use)(struct calm *calm);    /* what another peer's call is held up by: no longer than by the lock */
+    int64_t (*use)(struct calm *calm); /* another peer's call, held up no longer than by the lock; how long it took */
     uint32_t places;
     uint64_t size;
     pipc_selection selection;
@@ -58,11 +63,14 @@ static bool has_message(struct calm *calm)
     return queue_info(calm->queue).messages > 0;
 }
 
-static void send_another(struct calm *calm)
+static int64_t send_another(struct calm *calm)
 {
     uint32_t before = atomic_load(&calm->steps);
-    CHECK_OK(queue_send(calm->queue, TYPE, 0, 2, 8, PATIENCE));
+    int64_t began = test_now();
+    CHECK_OK(queue_send(calm->queue, TYPE, 0, 2, calm->scene->size, PATIENCE));
+    int64_t took = test_now() - began;
     CHECK(test_await(&calm->steps, before + 1));
+    return took;
 }
 
 /* ---- A receiver dies, a sender waits; the queue is always full ---- */
@@ -83,10 +91,12 @@ static bool has_room(struct calm *calm)
     return queue_info(calm->queue).messages < calm->scene->places;
 }
 
-static void look_in(struct calm *calm)
+static int64_t look_in(struct calm *calm)
 {
     struct queue_got got;
+    int64_t began = test_now();
     CHECK_OK(queue_peek(calm->queue, pipc_any(), &got, PATIENCE));
+    return test_now() - began;
 }
 
 static const struct scene scenes[] = {
@@ -160,67 +170,73 @@ static bool await_step(struct calm *calm, uint32_t before, int64_t until)
     return atomic_load(&calm->steps) != before;
 }
 
-static void note_delay(struct calm *calm, uint32_t point, int64_t delay)
+static bool holds_the_lock(const struct calm *calm, pid_t dead)
 {
-    if (delay <= calm->worst)
-        return;
-    calm->worst = delay;
-    calm->worst_point = point;
+    return (atomic_load(&calm->queue->control->lock.word) & 0x3fffffff) == (uint64_t)dead;
 }
 
-static void die_at(struct calm *calm, uint32_t point)
+/* How long the witness waited; -1 if there was nothing to wait for, or nobody died. */
+static int64_t die(void *argument)
 {
-    struct death death = {calm, point};
+    struct calm *calm = argument;
+    struct death death = {calm, calm->point};
     REQUIRE(test_await_sleep(calm->witness));
     uint32_t before = atomic_load(&calm->steps);
-    int status = test_wait(test_fork(act, &death), PATIENCE);
+    pid_t child = test_fork(act, &death);
+    int status = test_wait(child, PATIENCE);
     int64_t died = test_now();
     calm->figures.trials++;
     if (status != 128 + 9) { /* it did not come there this time, or was not meant to die */
         CHECK_EQUAL(status, 0);
         CHECK(await_step(calm, before, died + PATIENCE));
-        return;
+        return -1;
     }
     calm->figures.kills++;
+    calm->goes_on.bound = holds_the_lock(calm, child) ? UNLOCKS : GOES_ON;
     bool stepped = await_step(calm, before, died + WINDOW);
     if (!stepped && calm->scene->is_due(calm)) {
         stepped = await_step(calm, before, died + PATIENCE);
         calm->figures.hangs += !stepped;
     }
-    if (stepped)
-        note_delay(calm, point, atomic_load(&calm->stepped) - died);
-    int64_t began = test_now();
-    calm->scene->use(calm);
-    note_delay(calm, point, test_now() - began);
+    int64_t waited = atomic_load(&calm->stepped) - died;
+    delays_note(&calm->locked, calm->scene->use(calm), 0);
+    return stepped ? waited > 0 ? waited : 0 : -1;
+}
+
+static void tell(struct calm *calm)
+{
+    delays_tell(&calm->goes_on);
+    delays_judge_half(&calm->locked);
+    if (calm->goes_on.worst > calm->figures.worst_delay)
+        calm->figures.worst_delay = calm->goes_on.worst;
 }
 
 static void play(struct calm *calm, const struct scene *scene, uint64_t times, int64_t until)
 {
     calm->scene = scene;
-    calm->worst = 0;
+    calm->goes_on = (struct delays){.rig = "delay: goes on", .what = scene->name, .bound = GOES_ON};
+    calm->locked = (struct delays){.rig = "delay: locked out", .what = scene->name, .bound = LOCKED};
     calm->queue = queue_make("calm", scene->places, LARGEST);
     memset(calm->reached, 0, sizeof calm->reached);
     calm->witness = test_fork(witness, calm);
+    calm->point = POINTS_NONE;
     for (unsigned i = 0; i < 3; i++)
-        die_at(calm, POINTS_NONE);
+        die(calm);
     for (uint64_t i = 0; i < times && test_now() < until; i++)
-        for (uint32_t point = 0; point < points_count() && test_failures() == 0; point++)
-            if (atomic_load(&calm->reached[point]) > 0)
-                die_at(calm, point);
+        for (calm->point = 0; calm->point < points_count() && test_failures() == 0; calm->point++)
+            if (atomic_load(&calm->reached[calm->point]) > 0)
+                delays_try(&calm->goes_on, points_name(calm->point), die, calm);
     test_kill(calm->witness);
     CHECK_OK(pipc_queue_purge(calm->queue, NULL));
     queue_check_room(calm->queue, scene->places, 64);
     queue_end(calm->queue, "calm");
-    if (calm->worst > calm->figures.worst_delay)
-        calm->figures.worst_delay = calm->worst;
-    printf("delay: %s: others waited %.3f ms at most, after a death at \"%s\"\n", scene->name,
-           (double)calm->worst / 1e6, points_name(calm->worst_point));
+    tell(calm);
 }
 
 static void a_death_holds_up_others_for_a_moment_only(void)
 {
     struct calm *calm = test_shared(sizeof *calm);
-    uint64_t times = rig_trials(2, 60);
+    uint64_t times = rig_trials(1, 60);
     int64_t until = rig_deadline(PIPC_SECONDS(20));
     REQUIRE(points_count() <= CREW_POINTS);
     calm->figures.rig = "delay";

@@ -19,7 +19,7 @@ enum {
     KILLS_A_ROUND = 250,
     MOST_PER_NAME = 1 << 15,
     TOKEN = 1000,
-    LONG_FORM = 150000
+    LONG_FORM = 200000
 };
 
 struct names {
@@ -362,6 +362,7 @@ static void racing_and_dying_makers_and_removers_leave_names_that_work_and_nothi
         names->figures.trials++;
     }
     names->figures.kills = board->kills;
+    names->figures.wanted = goal;
     names->figures.hangs = board->hangs;
     printf("names: %" PRIu64 " rounds, %" PRIu64 " calls, %" PRIu64 " made, %" PRIu64 " removed, %" PRIu64
            " of the deaths at a point\n",

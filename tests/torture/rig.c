@@ -55,11 +55,16 @@ void rig_tell(const struct rig_figures *f)
 {
     pipc_facts facts;
     REQUIRE_OK(pipc_library_facts(&facts));
-    printf("RIG|%s|%s|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%.3f\n",
+    printf("RIG|%s|%s|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%" PRIu64 "|%.3f|%" PRIu64
+           "\n",
            f->rig, facts.backend, f->trials, f->kills, f->lost, f->duplicated, f->torn, f->hangs, f->leaks,
-           (double)f->worst_delay / 1e6);
+           (double)f->worst_delay / 1e6, f->wanted);
+    if (f->kills < f->wanted)
+        printf("%s: fell short: %" PRIu64 " kills of %" PRIu64 "\n", f->rig, f->kills, f->wanted);
     fflush(stdout);
     CHECK(f->trials > 0);
+    if (rig_is_long() && strtol(wanted(), NULL, 10) <= 0)
+        CHECK(f->kills >= f->wanted);
     CHECK_EQUAL(f->lost, 0);
     CHECK_EQUAL(f->duplicated, 0);
     CHECK_EQUAL(f->torn, 0);

@@ -10,7 +10,7 @@
  * runs are one whole.
  *
  * Each test that is a rig's ends with rig_tell(): one line
- *     RIG|name|backend|trials|kills|lost|duplicated|torn|hangs|leaks|worst_delay_ms
+ *     RIG|name|backend|trials|kills|lost|duplicated|torn|hangs|leaks|worst_delay_ms|kills_wanted
  * of which `./dev torture` makes its table and its file. */
 #ifndef PIPC_TESTS_RIG_H
 #define PIPC_TESTS_RIG_H
@@ -21,6 +21,7 @@ struct rig_figures {
     const char *rig; /* "storm" */
     uint64_t trials; /* experiments made */
     uint64_t kills;  /* processes killed with -9 */
+    uint64_t wanted; /* kills that the form asks for; 0 = no certain number */
     uint64_t lost;   /* messages (objects) lost beyond what is allowed */
     uint64_t duplicated;
     uint64_t torn;       /* messages whose body or place was wrong */
@@ -49,7 +50,8 @@ struct rig_part rig_part(uint64_t total);
 /* How many entries a folder has: "/proc/self/fd", "/proc/self/map_files". */
 unsigned rig_entries(const char *folder);
 
-/* Writes the line, and fails the test if any figure that must be 0 is not. Called once, in the test's own process. */
+/* Writes the line, and fails the test if any figure that must be 0 is not, or if the real long form (not one that ends
+ * after so many seconds) fell short of its kills. Called once, in the test's own process. */
 void rig_tell(const struct rig_figures *figures);
 
 #endif

@@ -18,7 +18,7 @@
 #define SHORT    PIPC_MS(2)
 #define TINY     PIPC_US(20) /* over before the lock comes, now and then */
 
-enum { CREW = 8, KILLS_A_ROUND = 250, LARGEST = 9000, LONG_FORM = 350000 };
+enum { CREW = 8, KILLS_A_ROUND = 250, LARGEST = 9000, LONG_FORM = 500000 };
 
 /* What a round is like. */
 struct weather {
@@ -275,6 +275,7 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
     for (unsigned round = 0; board->kills < goal && test_now() < until && test_failures() == 0; round++)
         go_through(&storm, &weathers[round % WEATHERS], KILLS_A_ROUND, until);
     storm.figures.kills = board->kills;
+    storm.figures.wanted = goal;
     storm.figures.hangs += board->hangs;
     storm.figures.torn += storm.ledger->torn;
     storm.figures.leaks += rig_entries("/proc/self/fd") - files;
