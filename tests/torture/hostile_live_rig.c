@@ -144,7 +144,7 @@ static void scribbling_while_traffic_runs(void)
     struct scene *scene = test_shared(sizeof *scene);
     struct rig_figures figures = {.rig = "hostile-traffic"};
     int64_t deadline = rig_deadline(PIPC_SECONDS(3));
-    uint64_t most = rig_trials(UINT64_MAX, 500000);
+    uint64_t most = rig_trials(UINT64_MAX, 550000);
     pid_t users[USERS];
     scene->queue = queue_make("q", TRAFFIC_PLACES, TRAFFIC_SIZE);
     for (int i = 0; i < USERS; i++)
