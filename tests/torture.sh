@@ -96,8 +96,7 @@ for backend in $backends; do
             echo "torture: it failed; what it printed: $work/failed.$backend.$rig" >&2
         fi
         grep -a '^RIG|' "$work/out" >>"$work/figures" || true
-        grep -a '^POINT|' "$work/out" || true
-        grep -a '^DELAY|' "$work/out" || true
+        grep -a '^\(POINT\|DELAY\|SIGNALS\)|' "$work/out" || true
         grep -a '^RESULT|[^|]*|[^|]*|\(fail\|skip\)|' "$work/out" || true
     done <"$work/rigs"
 done

@@ -4,39 +4,12 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
-#include <sys/time.h>
 
 #include "parcel.h"
-#include "rig.h"
+#include "signals.h"
 #include "support_queue.h"
 
-#define EVERY_US 50
-#define SPAN     PIPC_MS(15)
-#define HANG     PIPC_SECONDS(40)
-
 enum { RING = 4096, LARGEST = RING / 4 - 16 };
-
-static volatile sig_atomic_t handled;
-
-static void count_signal(int signal)
-{
-    (void)signal;
-    handled++;
-}
-
-static void storm_begins(int flags)
-{
-    struct sigaction action = {.sa_handler = count_signal, .sa_flags = flags};
-    struct itimerval timer = {{0, EVERY_US}, {0, EVERY_US}};
-    REQUIRE(sigaction(SIGALRM, &action, NULL) == 0);
-    REQUIRE(setitimer(ITIMER_REAL, &timer, NULL) == 0);
-}
-
-static void storm_ends(void)
-{
-    struct itimerval none = {{0, 0}, {0, 0}};
-    REQUIRE(setitimer(ITIMER_REAL, &none, NULL) == 0);
-}
 
 /* ---- Every call that waits ---- */
 
@@ -45,7 +18,8 @@ static unsigned char body[LARGEST];
 
 static int receive_from(pipc_channel *channel, uint32_t flags)
 {
-    return pipc_channel_receive(channel, &(pipc_record){.data = body, .size = sizeof body, .flags = flags}, SPAN);
+    return pipc_channel_receive(channel, &(pipc_record){.data = body, .size = sizeof body, .flags = flags},
+                                SIGNALS_SPAN);
 }
 
 static int receive(uint32_t flags)
@@ -61,12 +35,12 @@ static int receive_behind(uint32_t flags)
 static int peek(uint32_t flags)
 {
     pipc_record record = {.flags = flags};
-    return pipc_channel_peek(empty, &record, &(uint32_t){1}, SPAN);
+    return pipc_channel_peek(empty, &record, &(uint32_t){1}, SIGNALS_SPAN);
 }
 
 static int send_to(pipc_channel *channel, uint32_t flags)
 {
-    return pipc_channel_send(channel, &(pipc_record){.data = body, .size = sizeof body, .flags = flags}, SPAN);
+    return pipc_channel_send(channel, &(pipc_record){.data = body, .size = sizeof body, .flags = flags}, SIGNALS_SPAN);
 }
 
 static int send_to_full(uint32_t flags)
@@ -81,42 +55,24 @@ static int send_behind(uint32_t flags)
 
 static int reserve(uint32_t flags)
 {
-    return pipc_channel_reserve(full, &(pipc_record){.size = sizeof body, .flags = flags}, SPAN);
+    return pipc_channel_reserve(full, &(pipc_record){.size = sizeof body, .flags = flags}, SIGNALS_SPAN);
 }
 
-static const struct waiter {
-    const char *name;
-    int (*call)(uint32_t flags);
-} waiters[] = {
-    {"receive", receive},   {"receive behind a consumer", receive_behind}, {"peek", peek},
-    {"send", send_to_full}, {"send behind a producer", send_behind},       {"reserve", reserve},
+static const struct signals_waiter waiters[] = {
+    {"channel receive", receive, true},
+    {"channel receive behind a consumer", receive_behind, true},
+    {"channel peek", peek, true},
+    {"channel send", send_to_full, true},
+    {"channel send behind a producer", send_behind, true},
+    {"channel reserve", reserve, true},
 };
-
-static void wait_once(const struct waiter *waiter, uint32_t flags, struct rig_figures *figures, uint64_t *interrupted)
-{
-    sig_atomic_t before = handled;
-    int64_t began = test_now();
-    int error = waiter->call(flags);
-    int64_t took = test_now() - began;
-    if (!CHECK(error == PIPC_E_TIMEOUT || (error == PIPC_E_INTERRUPTED && !flags)))
-        fprintf(stderr, "%s answered %s: %s\n", waiter->name, pipc_error_name(error), pipc_error_detail());
-    if (error == PIPC_E_TIMEOUT && !CHECK(took >= SPAN))
-        fprintf(stderr, "%s ended %lld us early\n", waiter->name, (long long)(SPAN - took) / 1000);
-    if (error == PIPC_E_INTERRUPTED && !CHECK(handled != before))
-        fprintf(stderr, "%s was interrupted by nothing\n", waiter->name);
-    if (error == PIPC_E_TIMEOUT && took - SPAN > figures->worst_delay)
-        figures->worst_delay = took - SPAN;
-    *interrupted += error == PIPC_E_INTERRUPTED;
-    figures->hangs += took > HANG;
-    figures->trials++;
-}
 
 /* Keeps the locks of a channel until it is killed. */
 static int hold(void *argument)
 {
     pipc_record record = {0}, reserved = {.size = 10};
-    REQUIRE_OK(pipc_channel_peek(taken, &record, &(uint32_t){1}, HANG));
-    REQUIRE_OK(pipc_channel_reserve(taken, &reserved, HANG));
+    REQUIRE_OK(pipc_channel_peek(taken, &record, &(uint32_t){1}, SIGNALS_HANG));
+    REQUIRE_OK(pipc_channel_reserve(taken, &reserved, SIGNALS_HANG));
     atomic_store((_Atomic uint32_t *)argument, 1);
     for (;;)
         test_sleep(PIPC_SECONDS(1));
@@ -134,22 +90,13 @@ static pipc_channel *make(const char *what, unsigned records)
 
 static void no_wait_on_a_channel_ends_early_in_a_storm_of_signals(void)
 {
-    struct rig_figures figures = {.rig = "eintr: channel waits"};
-    uint64_t interrupted = 0, rounds = rig_trials(1000, 750);
-    int64_t deadline = rig_deadline(PIPC_SECONDS(2));
     _Atomic uint32_t *held = test_shared(sizeof *held);
     full = make("full", 3);
     empty = make("empty", 0);
     taken = make("taken", 1);
     pid_t holder = test_fork(hold, held);
     REQUIRE(test_await(held, 1));
-    for (uint64_t round = 0; round < rounds && test_now() < deadline; round++) {
-        storm_begins(round % 2 ? SA_RESTART : 0);
-        for (unsigned i = 0; i < 2 * sizeof waiters / sizeof *waiters; i++)
-            wait_once(&waiters[i / 2], i % 2 ? PIPC_RESTART : 0, &figures, &interrupted);
-    }
-    storm_ends();
-    CHECK(interrupted > 0);
+    signals_wait("eintr: channel waits", waiters, sizeof waiters / sizeof *waiters);
     test_kill(holder);
     struct parcel parcel;
     for (uint64_t i = 0; i < 3 && CHECK_OK(parcel_receive(full, &parcel, NULL, PIPC_NOWAIT)); i++)
@@ -159,18 +106,17 @@ static void no_wait_on_a_channel_ends_early_in_a_storm_of_signals(void)
     parcel_end(full, "full");
     parcel_end(empty, "empty");
     parcel_end(taken, "taken");
-    rig_tell(&figures);
 }
 
 /* ---- Traffic ---- */
 
-enum { PRODUCERS = 2, CONSUMERS = 2, MOST = 4000000 };
+enum { PRODUCERS = 2, CONSUMERS = 2, LEAST = 100 };
 
 struct traffic {
     int64_t deadline;
-    _Atomic uint32_t numbers[PRODUCERS], producers;
-    _Atomic uint64_t interrupted, wrong;
-    _Atomic uint8_t seen[PRODUCERS][MOST];
+    _Atomic uint32_t producers; /* still at work */
+    _Atomic uint64_t numbers[PRODUCERS], interrupted, wrong;
+    struct signals_arrivals arrivals[PRODUCERS];
 };
 
 struct worker {
@@ -198,20 +144,23 @@ static int produce(void *argument)
     struct traffic *traffic = worker->traffic;
     pipc_channel *channel = parcel_join("traffic", PIPC_SEND);
     struct parcel parcel = {worker->index, 0, 0};
-    storm_begins(worker->index % 2 ? SA_RESTART : 0);
-    for (; parcel.number < MOST && test_now() < traffic->deadline; parcel.number++) {
+    struct signals sum = {0}, began = signals_now();
+    signals_begin(worker->index % 2 ? SA_RESTART : 0);
+    for (; parcel.number < LEAST || test_now() < traffic->deadline; parcel.number++) {
         pipc_record record = {.size = parcel.number % 5 ? 64 : LARGEST, .flags = parcel.number % 2 ? PIPC_RESTART : 0};
         int error;
         parcel.size = (uint32_t)record.size;
         do
-            error = pipc_channel_reserve(channel, &record, HANG);
+            error = pipc_channel_reserve(channel, &record, SIGNALS_HANG);
         while (again(traffic, error, record.flags));
         REQUIRE_OK(error);
         parcel_fill(record.data, &parcel);
         REQUIRE_OK(pipc_channel_commit(channel, &record, 1));
         atomic_fetch_add(&traffic->numbers[worker->index], 1);
     }
-    storm_ends();
+    signals_add(&sum, &began);
+    signals_end();
+    signals_judge("producer", &sum);
     atomic_fetch_sub(&traffic->producers, 1);
     return pipc_channel_close(channel);
 }
@@ -224,7 +173,8 @@ static int consume(void *argument)
     pipc_channel *channel = parcel_join("traffic", PIPC_RECEIVE);
     static unsigned char buffer[LARGEST];
     uint64_t next[PRODUCERS] = {0};
-    storm_begins(worker->index % 2 ? SA_RESTART : 0);
+    struct signals sum = {0}, began = signals_now();
+    signals_begin(worker->index % 2 ? SA_RESTART : 0);
     for (uint32_t turn = 0;; turn++) {
         pipc_record record = {.data = buffer, .size = sizeof buffer, .flags = turn % 2 ? PIPC_RESTART : 0};
         struct parcel parcel;
@@ -236,26 +186,21 @@ static int consume(void *argument)
             break;
         if (error)
             continue;
-        REQUIRE(parcel_read(buffer, record.size, &parcel) && parcel.sender < PRODUCERS && parcel.number < MOST);
+        REQUIRE(parcel_read(buffer, record.size, &parcel) && parcel.sender < PRODUCERS);
         CHECK(parcel.number >= next[parcel.sender]);
         next[parcel.sender] = parcel.number + 1;
-        atomic_fetch_add(&traffic->seen[parcel.sender][parcel.number], 1);
+        signals_arrived(&traffic->arrivals[parcel.sender], parcel.number);
     }
-    storm_ends();
+    signals_add(&sum, &began);
+    signals_end();
+    signals_judge("consumer", &sum);
     return pipc_channel_close(channel);
 }
 
 static void settle_accounts(struct traffic *traffic, struct rig_figures *figures)
 {
-    for (unsigned p = 0; p < PRODUCERS; p++) {
-        uint32_t sent = atomic_load(&traffic->numbers[p]);
-        figures->trials += sent;
-        for (uint32_t i = 0; i < MOST; i++) {
-            uint8_t seen = atomic_load(&traffic->seen[p][i]);
-            figures->lost += i < sent && seen == 0;
-            figures->duplicated += seen > (i < sent);
-        }
-    }
+    for (unsigned i = 0; i < PRODUCERS; i++)
+        signals_settle(&traffic->arrivals[i], atomic_load(&traffic->numbers[i]), figures);
     CHECK_EQUAL(atomic_load(&traffic->wrong), 0);
     CHECK(atomic_load(&traffic->interrupted) > 0);
 }
@@ -268,15 +213,13 @@ static void traffic_on_a_channel_is_whole_in_a_storm_of_signals(void)
     pid_t children[PRODUCERS + CONSUMERS];
     pipc_channel *channel =
         parcel_channel("traffic", 0, &(pipc_channel_options){.size = RING, .producers = PIPC_PRODUCERS_MANY});
-    traffic->deadline = rig_deadline(PIPC_SECONDS(1));
-    if (traffic->deadline == INT64_MAX)
-        traffic->deadline = test_now() + PIPC_SECONDS(60);
+    traffic->deadline = signals_deadline(PIPC_MS(500));
     traffic->producers = PRODUCERS;
     for (unsigned i = 0; i < PRODUCERS + CONSUMERS; i++) {
         workers[i] = (struct worker){traffic, i};
         children[i] = test_fork(i < PRODUCERS ? produce : consume, &workers[i]);
     }
-    int64_t limit = traffic->deadline - test_now() + 2 * HANG;
+    int64_t limit = traffic->deadline - test_now() + 2 * SIGNALS_HANG;
     for (unsigned i = 0; i < PRODUCERS + CONSUMERS; i++)
         figures.hangs += test_wait(children[i], limit) != 0;
     settle_accounts(traffic, &figures);
