@@ -42,7 +42,7 @@ void pipc_name_erase_queue(const struct pipc_be_memory *memory)
         return;
     char path[PIPC_QUEUE_PATH];
     pipc_name_queue_path(path, memory->name, object->queue_label);
-    mq_unlink(path);
+    mq_unlink(path); /* model: names_posix.pml, erase_queue */
 }
 
 uint32_t pipc_name_place(void)
@@ -169,7 +169,7 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
     size = lower(size, size_limit, least_size);
     mqd_t mq;
     do
-        mq = make(memory, depth, size, mode);
+        mq = make(memory, depth, size, mode); /* model: names_posix.pml, build_here */
     while (mq == (mqd_t)-1 && ask_less(&depth, &size, least_size));
     if (mq == (mqd_t)-1)
         return refuse(size);

@@ -104,7 +104,7 @@ int pipc_name_lock(struct pipc_be_memory *memory)
     if (memory->forks != atomic_load(&forks_begun))
         return 0;
     memory->call = "fcntl";
-    memory->locked = set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0;
+    memory->locked = set_lock(memory->fd, F_WRLCK, BUILD_BYTE) == 0; /* model: names_posix.pml, lock_name */
     if (memory->locked)
         return 1;
     return errno == EAGAIN || errno == EACCES ? 0 : -1;
@@ -219,7 +219,7 @@ static void unmap(struct pipc_be_memory *memory)
     memory->object = NULL;
 }
 
-void pipc_name_leave(struct pipc_be_memory *memory)
+void pipc_name_leave(struct pipc_be_memory *memory) /* model: names_posix.pml, leave */
 {
     unmap(memory);
     pipc_name_unlock(memory);
@@ -333,7 +333,7 @@ enum sight pipc_name_examine(struct pipc_be_memory *memory, const struct pipc_be
         return barred_by_kernel(memory, trouble, PIPC_E_SYSTEM);
     if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
         return barred(trouble, PIPC_E_FOREIGN);
-    if (facts.st_nlink == 0)
+    if (facts.st_nlink == 0) /* model: names_posix.pml, examine */
         return VANISHED;
     if (facts.st_size == 0)
         return HALF;
@@ -367,7 +367,7 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
     }
     if (memory->fd < 0)
         return errno == ENOENT ? NOTHING : barred_by_kernel(memory, trouble, error_of_opening(errno));
-    if (purpose == TO_LOCK)
+    if (purpose == TO_LOCK) /* model: names_posix.pml, look */
         pipc_name_lock(memory);
     return pipc_name_examine(memory, request, trouble);
 }

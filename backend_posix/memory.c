@@ -43,6 +43,7 @@ int pipc_be_memory_open(struct pipc_be_memory **out, const struct pipc_be_reques
 int pipc_be_memory_publish(struct pipc_be_memory *memory)
 {
     PIPC_POINT("names: built, not ready");
+    /* model: names_posix.pml, build_here */
     if (atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_BUILDING}, PIPC_STATE_READY)) {
         pipc_name_built(memory);
         return 0;
@@ -53,6 +54,7 @@ int pipc_be_memory_publish(struct pipc_be_memory *memory)
 
 void pipc_be_memory_abandon(struct pipc_be_memory *memory)
 {
+    /* model: names_posix.pml, build_here */
     if (atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_BUILDING}, PIPC_STATE_DEAD))
         pipc_name_free(memory);
     pipc_be_memory_close(memory);
@@ -177,6 +179,6 @@ int pipc_be_memory_doom(struct pipc_be_memory **out, uint32_t kind, const char *
 
 void pipc_be_memory_finish(struct pipc_be_memory *memory)
 {
-    pipc_name_free(memory);
+    pipc_name_free(memory); /* model: names_posix.pml, doom */
     pipc_be_memory_close(memory);
 }

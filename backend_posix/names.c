@@ -88,6 +88,7 @@ static int make_failed(const struct pipc_be_memory *memory, uint64_t bytes)
 static enum sight make_file(struct pipc_be_memory *memory, const struct pipc_be_request *request)
 {
     PIPC_POINT("names: looked, nothing made");
+    /* model: names_posix.pml, make_file */
     memory->fd = pipc_name_open_file(memory, O_CREAT | O_EXCL | O_RDWR, request->mode);
     memory->writable = true;
     PIPC_POINT("names: file made, mode not settled");
@@ -125,6 +126,7 @@ static bool write_header(struct pipc_be_memory *memory, const struct pipc_be_req
     pipc_object_fill(&memory->seen, request, memory->owner);
     memory->seen.state = PIPC_STATE_BUILDING;
     memory->call = "pwrite";
+    /* model: names_posix.pml, build_here */
     memory->filled = pipc_name_write(memory->fd, 0, &memory->seen, sizeof memory->seen);
     return memory->filled;
 }
@@ -136,7 +138,7 @@ static bool fill(struct pipc_be_memory *memory, const struct pipc_be_request *re
     memory->call = "fchmod";
     if (memory->mode != request->mode && fchmod(memory->fd, (mode_t)request->mode) != 0)
         return false;
-    if (!write_header(memory, request))
+    if (!write_header(memory, request)) /* model: names_posix.pml, fill */
         return false;
     memory->building = true;
     PIPC_POINT("names: building");
@@ -172,7 +174,7 @@ static int build_here(struct pipc_be_memory *memory, const struct pipc_be_reques
     const uint64_t page = pipc_page(), most = SIZE_MAX / 4;
     uint64_t bytes = request->size < most ? (request->size + 2 * page - 1) / page * page : request->size;
     int error = too_big(memory, bytes, most);
-    if (!error && (!has_room(memory, bytes) || !fill(memory, request, bytes)))
+    if (!error && (!has_room(memory, bytes) || !fill(memory, request, bytes))) /* model: names_posix.pml, build_here */
         error = make_failed(memory, bytes);
     if (error)
         pipc_name_free(memory);
@@ -234,7 +236,7 @@ static int take_over(struct pipc_be_memory *memory, const struct pipc_be_request
 {
     int error = 0;
     bool create = request->flags & PIPC_CREATE;
-    if (create && !memory->filled && memory->writable && is_mine(memory)) {
+    if (create && !memory->filled && memory->writable && is_mine(memory)) { /* model: names_posix.pml, take_over */
         error = build_here(memory, request);
         *build = !error;
     } else if (may_remove(memory)) {
@@ -267,7 +269,7 @@ static void let_owner_in(struct pipc_be_memory *memory)
 int pipc_name_settle(struct pipc_be_memory *memory, const struct pipc_be_request *request, bool *build)
 {
     struct trouble trouble;
-    int locked = pipc_name_lock(memory);
+    int locked = pipc_name_lock(memory); /* model: names_posix.pml, settle */
     if (locked < 0 && errno != EACCES)
         return lock_failed(memory);
     if (locked <= 0) {
@@ -336,6 +338,7 @@ static enum sight make_or_look(struct pipc_be_memory *memory, const struct pipc_
                                struct trouble *trouble)
 {
     const uint32_t fresh = PIPC_CREATE | PIPC_EXCLUSIVE;
+    /* model: names_posix.pml, make_or_look */
     if (first && (request->flags & fresh) == fresh && make_file(memory, request) == HALF)
         return HALF;
     enum sight sight = look(memory, request, request->flags & PIPC_WRITE ? TO_WRITE : TO_READ, trouble);
@@ -379,7 +382,7 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
     pipc_name_start(memory, request);
     do {
         bool done = false;
-        int error = try_open(memory, request, nap == 0, &done, build);
+        int error = try_open(memory, request, nap == 0, &done, build); /* model: names_posix.pml, operate */
         if (done)
             return 0;
         if (error)
@@ -393,7 +396,7 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
 
 /* READY and DEAD differ in one byte, which the kernel writes: mapping the object for that would take longer than all
  * the rest. It is mapped where writing files is forbidden. */
-static bool mark_dead(struct pipc_be_memory *memory)
+static bool mark_dead(struct pipc_be_memory *memory) /* model: names_posix.pml, doom */
 {
     const uint64_t ready = PIPC_STATE_READY, dead = PIPC_STATE_DEAD;
     const unsigned char *from = (const unsigned char *)&ready, *to = (const unsigned char *)&dead;
@@ -420,7 +423,7 @@ static int doom(struct pipc_be_memory *memory, bool *done)
     if (!memory->locked)
         return pipc_name_lock(memory) < 0 ? lock_failed(memory) : 0;
     PIPC_POINT("names: locked, not dead");
-    *done = mark_dead(memory);
+    *done = mark_dead(memory); /* model: names_posix.pml, doom */
     PIPC_POINT("names: dead, name not freed");
     return *done ? 0 : make_failed(memory, memory->size);
 }
@@ -449,7 +452,7 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
     pipc_name_start(memory, request);
     do {
         bool done = false;
-        int error = try_doom(memory, request, &done);
+        int error = try_doom(memory, request, &done); /* model: names_posix.pml, operate */
         if (done)
             return 0;
         pipc_name_leave(memory);
@@ -462,7 +465,7 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
 void pipc_name_free(struct pipc_be_memory *memory)
 {
     if (memory->object || memory->filled)
-        pipc_name_erase_queue(memory);
+        pipc_name_erase_queue(memory); /* model: names_posix.pml, free_name */
     PIPC_POINT("names: kernel queue erased, name not freed");
     memory->locked = shm_unlink(memory->path) != 0; /* of a file without a name nobody needs it: closing ends it */
     PIPC_POINT("names: name freed, still locked");

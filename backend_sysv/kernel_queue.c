@@ -60,7 +60,7 @@ static bool is_strangers(const struct pipc_be_memory *memory, int id)
     return facts.msg_perm.cuid != memory->creator;
 }
 
-void pipc_name_erase_queue(const struct pipc_be_memory *memory)
+void pipc_name_erase_queue(const struct pipc_be_memory *memory) /* model: names_sysv.pml, free_id */
 {
     const struct pipc_object *object = memory->object;
     if (object->magic != PIPC_OBJECT_MAGIC || object->layout != PIPC_OBJECT_LAYOUT || !object->queue_label)
@@ -146,7 +146,7 @@ int pipc_be_queue_create(struct pipc_be_queue **out, struct pipc_be_memory *memo
     (void)depth;
     struct pipc_object *object = memory->object;
     *out = NULL;
-    int id = make(memory, mode);
+    int id = make(memory, mode); /* model: names_sysv.pml, build */
     if (id < 0)
         return refuse(size);
     uint32_t longest = longest_text(id);

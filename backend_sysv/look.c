@@ -25,7 +25,7 @@ size_t pipc_name_length(uint64_t bytes)
 
 /* ---- Attaching ---- */
 
-void pipc_name_leave(struct pipc_be_memory *memory)
+void pipc_name_leave(struct pipc_be_memory *memory) /* model: names_sysv.pml, leave */
 {
     if (memory->object)
         shmdt(memory->object);
@@ -89,6 +89,7 @@ bool pipc_name_bury(struct pipc_be_memory *memory, uint64_t word)
     if (word != PIPC_STATE_DEAD) {
         if (!make_writable(memory))
             return false;
+        /* model: names_sysv.pml, bury */
         if (!atomic_compare_exchange_strong(&memory->object->state, &word, PIPC_STATE_DEAD))
             return true;
     }
@@ -184,6 +185,7 @@ enum sight pipc_name_look(struct pipc_be_memory *memory, const struct pipc_be_re
         struct shmid_ds facts;
         key_t key = pipc_name_key(request, i);
         bool again = false;
+        /* model: names_sysv.pml, look */
         int error = 0, failed = key == IPC_PRIVATE ? ENOENT : attach_key(memory, key, write, &facts);
         if (failed == ENOENT)
             return key == IPC_PRIVATE ? TAKEN : NOTHING;

@@ -44,6 +44,7 @@ int pipc_be_memory_open(struct pipc_be_memory **out, const struct pipc_be_reques
 int pipc_be_memory_publish(struct pipc_be_memory *memory)
 {
     PIPC_POINT("names: built, not ready");
+    /* model: names_sysv.pml, build */
     if (atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){memory->claim}, PIPC_STATE_READY)) {
         memory->claim = 0;
         return 0;
@@ -54,6 +55,7 @@ int pipc_be_memory_publish(struct pipc_be_memory *memory)
 
 void pipc_be_memory_abandon(struct pipc_be_memory *memory)
 {
+    /* model: names_sysv.pml, build */
     if (atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){memory->claim}, PIPC_STATE_DEAD))
         pipc_name_free(memory);
     pipc_be_memory_close(memory);
@@ -164,6 +166,6 @@ int pipc_be_memory_doom(struct pipc_be_memory **out, uint32_t kind, const char *
 
 void pipc_be_memory_finish(struct pipc_be_memory *memory)
 {
-    pipc_name_free(memory);
+    pipc_name_free(memory); /* model: names_sysv.pml, doom */
     pipc_be_memory_close(memory);
 }

@@ -105,6 +105,7 @@ static int make_segment(struct pipc_be_memory *memory, const struct pipc_be_requ
                          (unsigned long long)request->size);
     memory->length = pipc_name_length(bytes);
     key_t key = pipc_name_key(request, i);
+    /* model: names_sysv.pml, make_segment */
     int id = shmget(key, memory->length - PIPC_NAME_SIGNATURE, IPC_CREAT | IPC_EXCL | (int)request->mode);
     if (id < 0)
         return errno == EEXIST ? 0 : refuse(request, memory->length);
@@ -131,6 +132,7 @@ static bool claim(struct pipc_be_memory *memory, const struct pipc_be_request *r
     PIPC_POINT("names: attached, no header");
     pipc_object_fill(memory->object, request, memory->creator);
     PIPC_POINT("names: header filled, not claimed");
+    /* model: names_sysv.pml, claim */
     return atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_INIT}, memory->claim);
 }
 
@@ -146,7 +148,7 @@ static enum outcome face(const struct pipc_be_request *request, uint32_t mine, u
             return trouble->error == PIPC_E_ACCESS && i > mine ? UNCLEAR : FAILED;
         if (sight != OURS && sight != AT_WORK)
             return sight == RESTLESS ? UNCLEAR : WON;
-        uint64_t word = atomic_load(&rival.object->state);
+        uint64_t word = atomic_load(&rival.object->state); /* model: names_sysv.pml, face */
         enum outcome outcome = LOST;
         bool again = (word & PIPC_STATE_MASK) == PIPC_STATE_DEAD;
         if ((word & PIPC_STATE_MASK) == PIPC_STATE_CLAIMED && i > mine) {
@@ -165,7 +167,7 @@ static enum outcome contest(const struct pipc_be_request *request, uint32_t mine
     enum outcome all = WON;
     *trouble = (struct trouble){0};
     for (uint32_t i = 0; i < PIPC_NAME_KEYS && all != LOST && all != FAILED; i++) {
-        enum outcome one = i == mine ? WON : face(request, mine, i, trouble);
+        enum outcome one = i == mine ? WON : face(request, mine, i, trouble); /* model: names_sysv.pml, contest */
         if (one != WON)
             all = one;
     }
@@ -176,12 +178,14 @@ static bool commit(struct pipc_be_memory *memory)
 {
     uint64_t claimed = memory->claim;
     memory->claim = pipc_self() << 3 | PIPC_STATE_BUILDING;
+    /* model: names_sysv.pml, commit */
     return atomic_compare_exchange_strong(&memory->object->state, &claimed, memory->claim);
 }
 
 /* Gives way: a claim that nobody killed is ended, and its segment removed in any case. */
 static void withdraw(struct pipc_be_memory *memory)
 {
+    /* model: names_sysv.pml, withdraw */
     atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){memory->claim}, PIPC_STATE_DEAD);
     PIPC_POINT("names: gave way, segment there");
     shmctl(memory->id, IPC_RMID, NULL);
@@ -203,7 +207,7 @@ static int make(struct pipc_be_memory *memory, const struct pipc_be_request *req
     enum outcome outcome;
     int64_t nap = 0;
     do
-        outcome = contest(request, i, &trouble);
+        outcome = contest(request, i, &trouble); /* model: names_sysv.pml, make */
     while (outcome == UNCLEAR && pipc_nap(&nap, request->deadline));
     PIPC_POINT("names: contested, not committed");
     if (outcome == WON && commit(memory)) {
@@ -259,7 +263,7 @@ static bool make_at_once(struct pipc_be_memory *memory, const struct pipc_be_req
     const uint32_t fresh = PIPC_CREATE | PIPC_EXCLUSIVE;
     bool build = false;
     if ((request->flags & fresh) == fresh && pipc_name_key(request, 0) != IPC_PRIVATE)
-        make(memory, request, 0, &build);
+        make(memory, request, 0, &build); /* model: names_sysv.pml, make_at_once */
     return build;
 }
 
@@ -277,7 +281,7 @@ int pipc_name_open(struct pipc_be_memory *memory, const struct pipc_be_request *
         int error = answer(&survey, request);
         PIPC_POINT("names: looked, nothing made");
         if (!error && !survey.at_work && survey.free < PIPC_NAME_KEYS)
-            error = make(memory, request, survey.free, build);
+            error = make(memory, request, survey.free, build); /* model: names_sysv.pml, operate */
         if (error || *build)
             return error;
     } while (pipc_nap(&nap, request->deadline));
@@ -296,7 +300,7 @@ static bool may_remove(const struct pipc_be_memory *memory)
 static int doom(struct pipc_be_memory *memory, const char *name)
 {
     int error = 0;
-    PIPC_POINT("names: found, not dead");
+    PIPC_POINT("names: found, not dead"); /* model: names_sysv.pml, doom */
     if (!memory->writable || !may_remove(memory))
         error = pipc_fail(PIPC_E_ACCESS, "shmctl(\"%s\", IPC_RMID): only the owner or a privileged process may", name);
     else if (!atomic_compare_exchange_strong(&memory->object->state, &(uint64_t){PIPC_STATE_READY}, PIPC_STATE_DEAD))
@@ -313,7 +317,7 @@ static void clear_above(const struct pipc_be_request *request, uint32_t at)
     struct trouble ignored = {0};
     for (uint32_t i = at + 1; i < PIPC_NAME_KEYS; i++) {
         struct pipc_be_memory other = {0};
-        pipc_name_look(&other, request, i, true, &ignored);
+        pipc_name_look(&other, request, i, true, &ignored); /* model: names_sysv.pml, clear_above */
         pipc_name_leave(&other);
     }
 }
@@ -325,7 +329,7 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
         struct survey survey;
         pipc_name_survey(memory, request, &survey);
         if (survey.found) {
-            clear_above(request, survey.at);
+            clear_above(request, survey.at); /* model: names_sysv.pml, operate */
             return doom(memory, request->name);
         }
         int error = answer(&survey, request);
@@ -337,7 +341,7 @@ int pipc_name_doom(struct pipc_be_memory *memory, const struct pipc_be_request *
 
 void pipc_name_free(struct pipc_be_memory *memory)
 {
-    pipc_name_erase_queue(memory);
+    pipc_name_erase_queue(memory); /* model: names_sysv.pml, free_id */
     PIPC_POINT("names: kernel queue erased, name not freed");
     shmctl(memory->id, IPC_RMID, NULL);
 }

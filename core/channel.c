@@ -88,6 +88,7 @@ bool pipc_channel_skip_dead(struct pipc_channel *channel, uint64_t position, uin
     judge->left--;
     if (!pipc_is_dead(word >> 2, pid_namespace))
         return false;
+    /* model: channel.pml, pipc_channel_skip_dead */
     if (atomic_compare_exchange_strong(&head->word, &word, PIPC_RECORD_GIVEN_UP))
         atomic_fetch_add(&channel->control->writer.skipped, 1);
     atomic_store_explicit(judge->judged_at, 0, memory_order_relaxed); /* there may be more of them */

@@ -55,6 +55,7 @@ static void commit_batch(struct pipc_channel *channel, uint64_t self, const pipc
     }
     struct pipc_place first = {atomic_load_explicit(&writer->head, memory_order_relaxed), records[0].position,
                                batch_end(channel, records, count, 0)};
+    /* model: channel.pml, commit_batch */
     pipc_ring_show(&channel->ring, &first, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, records[0].size));
     writer->reserving = 0; /* who dies from here on has reserved nothing that is not shown */
     PIPC_POINT("channel: batch shown, head not moved");
@@ -100,7 +101,7 @@ static int settle_many(struct pipc_channel *channel, uint64_t self, const pipc_r
         return error;
     for (uint32_t i = count; i-- > 0;) {
         uint64_t word = commit ? pipc_record_word(PIPC_RECORD_WHOLE, records[i].size) : PIPC_RECORD_GIVEN_UP;
-        if (!pipc_channel_settle(channel, self, records[i].position, word))
+        if (!pipc_channel_settle(channel, self, records[i].position, word)) /* model: channel.pml, settle_many */
             return not_reserved(i);
         PIPC_POINT("channel: some of many settled");
         if (!commit)

@@ -34,6 +34,7 @@ static bool still_there(const struct pipc_channel *channel, uint64_t position)
     if (channel->delivery != PIPC_DELIVER_LATEST)
         return true;
     atomic_thread_fence(memory_order_acquire);
+    /* model: channel.pml, still_there */
     return atomic_load_explicit(&channel->control->writer.oldest, memory_order_relaxed) <= position;
 }
 
@@ -63,7 +64,7 @@ static int copy_out(const struct look *look, pipc_record *record, uint64_t posit
     return 0;
 }
 
-static int show(const struct look *look, const struct pipc_cursor *cursor, uint64_t word)
+static int show(const struct look *look, const struct pipc_cursor *cursor, uint64_t word) /* model: channel.pml, show */
 {
     const struct pipc_channel *channel = look->channel;
     pipc_record *record = &look->records[look->count];
@@ -88,7 +89,7 @@ static int seek(struct look *look, struct pipc_cursor *cursor, uint64_t *word)
     uint64_t first = cursor->at;
     for (; look->steps > 0; look->steps--) {
         PIPC_POINT("channel: about to look at a head");
-        *word = pipc_ring_word(ring, cursor->at);
+        *word = pipc_ring_word(ring, cursor->at); /* model: channel.pml, seek */
         enum pipc_record_state state = pipc_record_state(*word);
         if (state == PIPC_RECORD_WHOLE)
             return 0; /* who shows it asks whether the first is still there */
@@ -135,7 +136,7 @@ static struct pipc_cursor start(const struct look *look)
 static void about_to_show(struct look *look, uint64_t up_to)
 {
     if (look->count == 0 || look->reader->shown < up_to)
-        look->reader->shown = up_to;
+        look->reader->shown = up_to; /* model: channel.pml, about_to_show */
     atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -150,7 +151,7 @@ static int gather(struct look *look)
     look->judge = (struct pipc_judge){&look->reader->judged_at, PIPC_JUDGEMENTS};
     while (look->count < look->most && cursor.at - look->from.at < look->channel->ring.size) {
         uint64_t first = cursor.at;
-        if ((error = seek(look, &cursor, &word)))
+        if ((error = seek(look, &cursor, &word))) /* model: channel.pml, receive */
             break;
         struct pipc_cursor next = behind(look->channel, &cursor, word);
         if (look->count == 0)
@@ -180,7 +181,7 @@ static void take(struct look *look, const struct pipc_cursor *to, uint32_t count
     struct pipc_reader *reader = look->reader;
     _Atomic uint32_t *streak = &look->channel->streak;
     PIPC_POINT("channel: shown, not taken");
-    move(look, to);
+    move(look, to); /* model: channel.pml, take */
     PIPC_POINT("channel: taken, not counted");
     atomic_store_explicit(&reader->received, atomic_load_explicit(&reader->received, memory_order_relaxed) + count,
                           memory_order_relaxed);

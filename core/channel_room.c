@@ -42,7 +42,7 @@ bool pipc_channel_find_room(struct pipc_channel *channel, uint64_t need)
             give_up_oldest(channel, slowest, UINT64_MAX);
         else
             writer->limit = slowest + channel->ring.size;
-        if (need <= writer->limit)
+        if (need <= writer->limit) /* model: channel.pml, await_room */
             return true;
     } while (channel->delivery == PIPC_DELIVER_ALL && pipc_channel_bury_readers(channel, need - channel->ring.size));
     return false;
@@ -56,6 +56,7 @@ static void repair(struct pipc_channel *channel)
     struct pipc_writer *writer = &channel->control->writer;
     uint64_t head = atomic_load(&writer->head), most = head + channel->ring.size, sent = atomic_load(&writer->sent);
     uint32_t records = 0, number = (uint32_t)sent;
+    /* model: channel.pml, repair */
     for (uint64_t word; head != most && (word = pipc_ring_word(&channel->ring, head)) != PIPC_RECORD_EMPTY;) {
         if (word != PIPC_RECORD_FILLER) {
             records++;
@@ -78,7 +79,7 @@ static void repair(struct pipc_channel *channel)
 int pipc_channel_lock_writer(struct pipc_channel *channel, uint64_t self, struct pipc_patience *patience)
 {
     int error = pipc_channel_lock(channel, &channel->control->writer.lock, self, patience);
-    if (error == PIPC_LOCK_STOLEN) {
+    if (error == PIPC_LOCK_STOLEN) { /* model: channel.pml, lock_writer */
         repair(channel);
         error = 0;
     }

@@ -20,6 +20,7 @@ static void set_aside(struct pipc_channel *channel, uint64_t self, const struct 
     struct pipc_writer *writer = &channel->control->writer;
     pipc_ring_empty(&channel->ring, place->end);
     PIPC_POINT("channel: next word emptied, nothing reserved");
+    /* model: channel.pml, set_aside */
     pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_RESERVED, self));
     PIPC_POINT("channel: reserved, head not moved");
     pipc_writer_advance(writer, place->end, 1);
@@ -53,7 +54,7 @@ static int reserve_once(struct pipc_channel *channel, uint64_t self, uint64_t si
     if (error)
         return error;
     *place = next_place(channel, size);
-    if (!pipc_channel_has_room(channel, place))
+    if (!pipc_channel_has_room(channel, place)) /* model: channel.pml, await_room */
         error = PIPC_E_FULL;
     else if (channel->many)
         set_aside(channel, self, place);
@@ -76,6 +77,7 @@ static int send_to_many(struct pipc_channel *channel, uint64_t self, const pipc_
     if (record->size)
         memcpy(pipc_ring_body(&channel->ring, place.at), record->data, record->size);
     PIPC_POINT("channel: filled, not committed");
+    /* model: channel.pml, send_to_many */
     if (!pipc_channel_settle(channel, self, place.at, pipc_record_word(PIPC_RECORD_WHOLE, record->size)))
         return pipc_fail(PIPC_E_DAMAGED, "the place reserved for the record was taken away: somebody scribbles on the "
                                          "channel");
@@ -89,6 +91,7 @@ static inline void put(struct pipc_channel *channel, const pipc_record *record, 
         memcpy(pipc_ring_body(&channel->ring, place->at), record->data, record->size);
     pipc_ring_empty(&channel->ring, place->end);
     PIPC_POINT("channel: filled, not shown");
+    /* model: channel.pml, put */
     pipc_ring_show(&channel->ring, place, writer->number, pipc_record_word(PIPC_RECORD_WHOLE, record->size));
     PIPC_POINT("channel: shown, head not moved");
     pipc_writer_advance(writer, place->end, 1);
@@ -102,7 +105,7 @@ static int send_alone(struct pipc_channel *channel, uint64_t self, const pipc_re
         return error;
     struct pipc_place place = next_place(channel, record->size);
     if (pipc_channel_has_room(channel, &place))
-        put(channel, record, &place);
+        put(channel, record, &place); /* model: channel.pml, send_alone */
     else
         error = PIPC_E_FULL;
     pipc_channel_unlock_writer(channel, self);

@@ -51,6 +51,7 @@ static inline void pipc_ring_show(const struct pipc_ring *ring, const struct pip
 
 static inline void pipc_ring_empty(const struct pipc_ring *ring, uint64_t position)
 {
+    /* model: channel.pml, clear */
     atomic_store_explicit(&pipc_ring_at(ring, position)->word, PIPC_RECORD_EMPTY, memory_order_relaxed);
 }
 
@@ -87,6 +88,7 @@ static inline bool pipc_channel_is_producer(struct pipc_channel *channel, uint64
 static inline bool pipc_channel_settle(struct pipc_channel *channel, uint64_t self, uint64_t position, uint64_t word)
 {
     uint64_t mine = pipc_record_word(PIPC_RECORD_RESERVED, self);
+    /* model: channel.pml, pipc_channel_settle */
     return atomic_compare_exchange_strong(&pipc_ring_at(&channel->ring, position)->word, &mine, word);
 }
 

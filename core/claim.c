@@ -15,7 +15,7 @@ static const unsigned char *staged_body(const struct pipc_queue *queue)
     return (const unsigned char *)(queue->staging + 1);
 }
 
-void pipc_staging_clear(struct pipc_queue *queue)
+void pipc_staging_clear(struct pipc_queue *queue) /* model: slots.pml, staging_clear */
 {
     *(volatile uint64_t *)&queue->staging->nonce = 0;
 }
@@ -32,7 +32,7 @@ static bool read_envelope(const struct pipc_queue *queue, struct pipc_envelope *
 
 static bool is_its_slot(const struct pipc_queue *queue, const struct pipc_envelope *envelope, uint64_t word)
 {
-    return pipc_word_generation(word) == envelope->generation &&
+    return pipc_word_generation(word) == envelope->generation && /* model: slots.pml, is_its_slot */
            atomic_load(&queue->slots[envelope->slot].ticket) == envelope->ticket;
 }
 
@@ -45,6 +45,7 @@ static bool claim(struct pipc_queue *queue, const struct pipc_envelope *envelope
         enum pipc_slot_state state = pipc_word_state(word);
         if ((state != PIPC_SLOT_RESERVED && state != PIPC_SLOT_SENT) || !is_its_slot(queue, envelope, word))
             return false;
+        /* model: slots.pml, claim */
     } while (!atomic_compare_exchange_weak(at, &word, pipc_word_as(word, PIPC_SLOT_FULL)));
     return true;
 }
@@ -63,7 +64,7 @@ static void place(struct pipc_queue *queue, const struct pipc_envelope *envelope
     claimed->type = envelope->type;
     claimed->priority = envelope->priority;
     claimed->length = envelope->length;
-    claimed->order = max64(envelope->ticket, max64(control->floor, *last));
+    claimed->order = max64(envelope->ticket, max64(control->floor, *last)); /* model: slots.pml, place */
     claimed->pull = ++control->pulls;
     *last = claimed->order;
 }
@@ -98,7 +99,7 @@ int pipc_claim_none(struct pipc_queue *queue, bool oldest, size_t *size)
     return error;
 }
 
-static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
+static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed) /* model: slots.pml, fill */
 {
     struct pipc_slot *slot = &queue->slots[claimed->slot];
     slot->type = claimed->type;
@@ -113,7 +114,7 @@ static void fill(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 /* The staging buffer is cleared last: until then a death finds the message there and stows it anew. */
 int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 {
-    fill(queue, claimed);
+    fill(queue, claimed); /* model: slots.pml, stow */
     PIPC_POINT("stow: filled, not in the indexes");
     int error = pipc_index_insert(queue, claimed->slot) ? 0 : pipc_rebuild(queue);
     PIPC_POINT("stow: in the indexes, still staged");
@@ -124,7 +125,7 @@ int pipc_stow(struct pipc_queue *queue, const struct pipc_claimed *claimed)
 uint64_t pipc_free_all(struct pipc_queue *queue)
 {
     uint64_t freed = 0;
-    queue->control->purging = 1;
+    queue->control->purging = 1; /* model: slots.pml, free_all */
     atomic_signal_fence(memory_order_seq_cst);
     pipc_index_clear(queue);
     for (uint32_t slot = 0; slot < queue->max_messages; slot++)
@@ -160,6 +161,7 @@ static bool rescue_staged(struct pipc_queue *queue, bool indexed)
     if (!read_envelope(queue, &envelope))
         return indexed;
     uint64_t word = atomic_load(&queue->words[envelope.slot]);
+    /* model: slots.pml, rescue_staged */
     bool stowed = pipc_word_state(word) == PIPC_SLOT_FULL && is_its_slot(queue, &envelope, word);
     if (stowed && indexed && pipc_index_holds(queue, envelope.slot))
         return true;
@@ -173,7 +175,7 @@ static bool rescue_staged(struct pipc_queue *queue, bool indexed)
 }
 
 /* A slot on its way into the indexes, or out of them to be freed, goes (back) in. */
-static bool rescue_pending(struct pipc_queue *queue, bool indexed)
+static bool rescue_pending(struct pipc_queue *queue, bool indexed) /* model: slots.pml, rescue_pending */
 {
     uint32_t slot = queue->control->pending - 1;
     if (indexed && slot < queue->max_messages && pipc_slot_is_full(queue, slot) && !pipc_index_holds(queue, slot))
@@ -185,7 +187,7 @@ static bool rescue_pending(struct pipc_queue *queue, bool indexed)
 static int repair(struct pipc_queue *queue)
 {
     struct pipc_control *control = queue->control;
-    PIPC_POINT("repair: begun");
+    PIPC_POINT("repair: begun"); /* model: slots.pml, repair */
     bool indexed = pipc_index_recover(queue);
     PIPC_POINT("repair: links put back");
     if (control->purging)
@@ -216,7 +218,7 @@ int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patie
 
 /* Notes the words of places that should have a message in the kernel, or whose sender is dead. Begins anywhere, so
  * that in the end every reservation is judged. */
-static void note_places(struct pipc_queue *queue)
+static void note_places(struct pipc_queue *queue) /* model: slots.pml, note_places */
 {
     uint32_t first = (uint32_t)(pipc_random() % queue->max_messages), judged = 0;
     for (uint32_t i = 0; i < queue->max_messages; i++) {
@@ -237,6 +239,7 @@ static uint64_t free_noted(struct pipc_queue *queue)
         uint64_t word = queue->slots[at].noted;
         enum pipc_slot_state state = pipc_word_state(word);
         if (state == PIPC_SLOT_SENT || state == PIPC_SLOT_RESERVED)
+            /* model: slots.pml, free_noted */
             freed += atomic_compare_exchange_strong(&queue->words[at], &word, pipc_word_as(word, PIPC_SLOT_FREE));
         taken += pipc_word_state(atomic_load(&queue->words[at])) != PIPC_SLOT_FREE;
     }
@@ -252,7 +255,7 @@ int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
     int error;
     atomic_store(&control->audit_wanted, 0);
     PIPC_POINT("audit: begun, nothing noted");
-    note_places(queue);
+    note_places(queue); /* model: slots.pml, audit */
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;

@@ -57,7 +57,7 @@ static PIPC_FLAT int pipc_claim_next(struct pipc_queue *queue, struct pipc_claim
         int error = taken < 0 ? pipc_claim_none(queue, oldest, &size) : 0;
         if (error)
             return error;
-        if (pipc_claim_taken(queue, size, claimed))
+        if (pipc_claim_taken(queue, size, claimed)) /* model: slots.pml, claim_next */
             return 0;
         pulls->dropped++;
     }
@@ -83,7 +83,7 @@ int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls);
 int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patience);
 static inline int pipc_queue_lock(struct pipc_queue *queue, struct pipc_patience *patience)
 {
-    bool free = pipc_lock_try(&queue->control->lock, pipc_queue_self(queue));
+    bool free = pipc_lock_try(&queue->control->lock, pipc_queue_self(queue)); /* model: slots.pml, take_lock */
     return free ? 0 : pipc_queue_lock_slowly(queue, patience);
 }
 

@@ -32,7 +32,7 @@ static bool move(struct pipc_lock *lock, uint64_t from, uint64_t to)
 static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int64_t span)
 {
     if (!(*word & WAITERS) && !move(lock, *word, *word | WAITERS))
-        return PIPC_SLEPT_WOKEN;
+        return PIPC_SLEPT_WOKEN; /* model: lock.pml, sleep_behind */
     PIPC_POINT("lock: waiters marked");
     *word |= WAITERS;
     return pipc_sleep_on(low_half(lock), (uint32_t)*word, span);
@@ -42,11 +42,13 @@ static enum pipc_slept sleep_behind(struct pipc_lock *lock, uint64_t *word, int6
  * exec replaced. */
 static bool may_steal(uint64_t word, uint64_t mine, uint64_t pid_namespace)
 {
+    /* model: lock.pml, may_steal; mutex.pml, may_steal */
     return (pid_namespace && ((word ^ mine) & THREAD) == 0) || pipc_is_dead(identity_of(word), pid_namespace);
 }
 
 static bool steal(struct pipc_lock *lock, uint64_t word, uint64_t mine, uint64_t pid_namespace)
 {
+    /* model: lock.pml, steal; mutex.pml, steal */
     if (!may_steal(word, mine, pid_namespace) || !move(lock, word, mine | WAITERS))
         return false;
     PIPC_POINT("lock: stolen");
@@ -75,7 +77,7 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
     int64_t started = pipc_now(), nap = SHORTEST_NAP;
     for (;;) {
         uint64_t word = atomic_load(&lock->word);
-        if (word == 0 && move(lock, 0, mine | WAITERS))
+        if (word == 0 && move(lock, 0, mine | WAITERS)) /* model: lock.pml, slowly */
             return 0;
         int error = give_up(patience, started);
         if (word == 0 && !error)
@@ -96,7 +98,7 @@ static int take_slowly(struct pipc_lock *lock, uint64_t mine, uint64_t pid_names
 int pipc_lock_take(struct pipc_lock *lock, uint64_t self, uint64_t pid_namespace, struct pipc_patience *patience)
 {
     for (int i = 0; i < SPINS; i++)
-        if (pipc_lock_try(lock, self))
+        if (pipc_lock_try(lock, self)) /* model: lock.pml, pipc_lock_take */
             return 0;
     return take_slowly(lock, pipc_lock_word(self), pid_namespace, patience);
 }
@@ -112,7 +114,7 @@ bool pipc_lock_is_of(struct pipc_lock *lock, uint64_t self)
     return (atomic_load(&lock->word) & ~WAITERS) == pipc_lock_word(self);
 }
 
-bool pipc_lock_give_to_waiters(struct pipc_lock *lock, uint64_t self)
+bool pipc_lock_give_to_waiters(struct pipc_lock *lock, uint64_t self) /* model: lock.pml, pipc_lock_give */
 {
     if (!move(lock, pipc_lock_word(self) | WAITERS, 0))
         return false;

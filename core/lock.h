@@ -22,7 +22,7 @@ static inline uint64_t pipc_lock_word(uint64_t self)
 /* Takes the lock if it is free. `self`: this thread's identity. */
 static inline bool pipc_lock_try(struct pipc_lock *lock, uint64_t self)
 {
-    uint64_t unowned = 0;
+    uint64_t unowned = 0; /* model: lock.pml, pipc_lock_take; mutex.pml, pipc_lock_try */
     return atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
            atomic_compare_exchange_strong(&lock->word, &unowned, pipc_lock_word(self));
 }
@@ -43,6 +43,7 @@ bool pipc_lock_give_to_waiters(struct pipc_lock *lock, uint64_t self);
 static inline bool pipc_lock_give(struct pipc_lock *lock, uint64_t self)
 {
     uint64_t word = pipc_lock_word(self);
+    /* model: lock.pml, pipc_lock_give; mutex.pml, pipc_lock_give */
     return atomic_compare_exchange_strong(&lock->word, &word, 0) || pipc_lock_give_to_waiters(lock, self);
 }
 

@@ -60,7 +60,7 @@ static inline uint64_t self_at_home(struct mutex *at, const struct pipc_who *thr
     return home && home == thread->pid_namespace && known ? thread->self | known : 0;
 }
 
-static struct owner owner_of(struct mutex *at, struct pipc_who *thread)
+static struct owner owner_of(struct mutex *at, struct pipc_who *thread) /* model: mutex.pml, owner_of */
 {
     uint64_t known = atomic_load(&image);
     if (!known)
@@ -73,7 +73,7 @@ static struct owner owner_of(struct mutex *at, struct pipc_who *thread)
 static void settle(struct mutex *at, uint64_t here)
 {
     uint64_t nowhere = 0;
-    if (here && atomic_compare_exchange_strong(&at->home, &nowhere, here))
+    if (here && atomic_compare_exchange_strong(&at->home, &nowhere, here)) /* model: mutex.pml, settle */
         PIPC_POINT("mutex: home is set, not locked");
 }
 

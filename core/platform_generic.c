@@ -68,7 +68,7 @@ bool pipc_nap(int64_t *nap, int64_t deadline)
 enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, int64_t span)
 {
     int64_t end = pipc_now() + span, look = PIPC_US(50);
-    while (atomic_load(word) == expected) {
+    while (atomic_load(word) == expected) { /* model: wait.pml, pipc_sleep_on; lock.pml, pipc_sleep_on */
         int64_t left = end - pipc_now();
         if (left <= 0)
             return PIPC_SLEPT_OUT;
@@ -170,7 +170,7 @@ static bool gone(pid_t pid)
     return pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
 }
 
-bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace) /* model: mutex.pml, pipc_is_dead */
 {
     return pid_namespace == pipc_pid_namespace() && gone((pid_t)(identity & PID_MASK));
 }

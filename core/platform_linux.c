@@ -70,6 +70,7 @@ bool pipc_nap(int64_t *nap, int64_t deadline)
 enum pipc_slept pipc_sleep_on(const _Atomic uint32_t *word, uint32_t expected, int64_t span)
 {
     struct timespec time = {.tv_sec = span / PIPC_SECONDS(1), .tv_nsec = (long)(span % PIPC_SECONDS(1))};
+    /* model: wait.pml, pipc_sleep_on; lock.pml, pipc_sleep_on */
     if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &time, NULL, 0) == 0 || errno == EAGAIN)
         return PIPC_SLEPT_WOKEN;
     if (errno == EINTR)
@@ -292,7 +293,7 @@ static bool identity_is_dead(uint64_t identity, uint64_t pid_namespace, bool (*d
     return read_stat_whole(tid, &line) && (dead(&line) || (hash && hash_start(line.start) != hash));
 }
 
-bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace)
+bool pipc_is_dead(uint64_t identity, uint64_t pid_namespace) /* model: mutex.pml, pipc_is_dead */
 {
     return identity_is_dead(identity, pid_namespace, is_zombie);
 }

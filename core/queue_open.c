@@ -75,6 +75,7 @@ static int build(struct pipc_queue *queue, const pipc_queue_options *options, ui
     control->max_size = options->max_size;
     control->kernel_ask = ask;
     PIPC_POINT("create: no kernel queue yet");
+    /* model: names_sysv.pml, build */
     int error = pipc_be_queue_create(&queue->kernel, queue->memory, options->max_messages, ask,
                                      least < ask ? least : ask, options->mode);
     return error ? error : pipc_control_attach(queue, queue->data, pipc_be_memory_size(queue->memory));
@@ -285,7 +286,7 @@ int pipc_queue_interrupt(pipc_queue *queue)
     if (!pipc_object_is_ready(queue->object))
         return PIPC_E_REMOVED; /* without a sentence: this may be a signal handler */
     atomic_store(&queue->interrupts.pending, 1);
-    atomic_fetch_add(&queue->interrupts.count, 1);
+    atomic_fetch_add(&queue->interrupts.count, 1); /* model: wait.pml, interrupter */
     wake_everybody(queue->control);
     return 0;
 }

@@ -111,7 +111,7 @@ static int find_best_full(struct receive *receive, struct pipc_claimed *best)
     return 0;
 }
 
-static PIPC_FLAT int best_full(struct receive *receive, struct pipc_claimed *best)
+static PIPC_FLAT int best_full(struct receive *receive, struct pipc_claimed *best) /* model: slots.pml, best_full */
 {
     best->slot = PIPC_INDEX_NONE;
     return pipc_index_is_empty(receive->queue) ? 0 : find_best_full(receive, best);
@@ -162,7 +162,7 @@ static PIPC_FLAT int deliver_staged(struct receive *receive, const struct pipc_c
         return damage ? damage : error;
     }
     PIPC_POINT("receive: copied from staging, not freed");
-    pipc_slot_free(queue, staged->slot);
+    pipc_slot_free(queue, staged->slot); /* model: slots.pml, deliver_staged */
     PIPC_POINT("receive: freed, still staged");
     pipc_staging_clear(queue);
     PIPC_POINT("receive: done, not counted");
@@ -177,7 +177,7 @@ static int deliver_full(struct receive *receive, const struct pipc_claimed *full
     int error = hand_over(receive, full, pipc_slot_body(queue, slot));
     if (error || receive->peek)
         return error;
-    pipc_pending(queue, slot + 1);
+    pipc_pending(queue, slot + 1); /* model: slots.pml, deliver_full */
     PIPC_POINT("receive: copied from its slot, pending");
     bool sound = pipc_index_remove(queue, slot);
     PIPC_POINT("receive: out of the indexes, still full");
@@ -196,7 +196,7 @@ static PIPC_FLAT int look_locked(struct receive *receive)
     struct pipc_claimed staged, full;
     bool is_staged;
     receive->pulls = (struct pipc_pulls){0};
-    int error = pull(receive, &staged, &is_staged);
+    int error = pull(receive, &staged, &is_staged); /* model: slots.pml, look_locked */
     if (!error && !is_staged && pipc_audit_due(queue, pipc_index_is_empty(queue)))
         error = pipc_audit(queue, &receive->pulls);
     if (!error)
@@ -286,7 +286,7 @@ static PIPC_FLAT int receive_patiently(struct receive *receive, struct pipc_pati
     while ((error = look_to_the_end(receive, patience)) == PIPC_E_EMPTY) {
         if (patience->nowait)
             error = empty();
-        else if ((error = pipc_word_await(word, &watch, patience)) == 0)
+        else if ((error = pipc_word_await(word, &watch, patience)) == 0) /* model: wait.pml, waiter */
             continue;
         break;
     }
@@ -345,7 +345,7 @@ int pipc_queue_peek(pipc_queue *queue, pipc_selection selection, pipc_message *m
 }
 
 /* Stows what the kernel holds, so that the places stay taken and the pulling ends; then frees every FULL slot. */
-static int purge_locked(struct pipc_queue *queue, uint64_t *dropped)
+static int purge_locked(struct pipc_queue *queue, uint64_t *dropped) /* model: slots.pml, purge */
 {
     struct pipc_claimed claimed;
     struct pipc_pulls pulls = {0};

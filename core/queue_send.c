@@ -74,11 +74,11 @@ static PIPC_FLAT int put(struct pipc_queue *queue, const pipc_message *message, 
     size_t size = sizeof *envelope + message->size;
     int error = 0;
     note_priority(queue, message->priority);
-    if (pipc_be_queue_put(queue->kernel, envelope, size, message->priority) != 0)
+    if (pipc_be_queue_put(queue->kernel, envelope, size, message->priority) != 0) /* model: slots.pml, send */
         error = pipc_be_queue_put_failed(queue->kernel, envelope, size, message->priority);
     PIPC_POINT("send: put, not confirmed");
     /* If the word has changed a receiver was faster: nobody else touches the reservation of the living. */
-    if (error == 0)
+    if (error == 0) /* model: slots.pml, put */
         atomic_compare_exchange_strong(&queue->words[slot], &word, pipc_word_as(word, PIPC_SLOT_SENT));
     return error;
 }
@@ -122,7 +122,7 @@ static int spill(struct pipc_queue *queue, const pipc_message *message, uint32_t
         return error;
     atomic_fetch_add(&queue->control->spare_tickets, 1); /* the first ticket */
     uint64_t ticket = pipc_ticket(queue);
-    atomic_store(&place->ticket, ticket);
+    atomic_store(&place->ticket, ticket); /* model: slots.pml, spill */
     place->order = ticket;
     place->pull = 0;
     pipc_pending(queue, slot + 1);
@@ -158,7 +158,7 @@ static PIPC_FLAT int send_once(struct pipc_queue *queue, const pipc_message *mes
     PIPC_POINT("send: reserved, nobody roused");
     rouse_receivers(queue);
     PIPC_POINT("send: reserved, no ticket");
-    atomic_store(&place->ticket, pipc_ticket(queue));
+    atomic_store(&place->ticket, pipc_ticket(queue)); /* model: slots.pml, send */
     uint64_t level = level_to_note(queue);
     PIPC_POINT("send: ticket stored");
     atomic_store_explicit(&place->length, (uint32_t)message->size, memory_order_relaxed);
@@ -194,7 +194,7 @@ static PIPC_FLAT int send_patiently(struct pipc_queue *queue, const pipc_message
     while (no_room(error = send_once(queue, message, patience), patience)) {
         if (patience->nowait)
             error = full();
-        else if ((error = pipc_word_await(room, &watch, patience)) == 0)
+        else if ((error = pipc_word_await(room, &watch, patience)) == 0) /* model: wait.pml, waiter */
             continue;
         break;
     }

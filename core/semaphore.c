@@ -58,7 +58,7 @@ int pipc_semaphore_post(pipc_semaphore *semaphore, uint32_t count)
     do
         if (value > PIPC_SEMAPHORE_MAX - count)
             return beyond(__func__, PIPC_E_LIMIT, "a count too many", count);
-    while (!atomic_compare_exchange_weak(&at->value, &value, value + count));
+    while (!atomic_compare_exchange_weak(&at->value, &value, value + count)); /* model: semaphore.pml, poster */
     PIPC_POINT("semaphore: counted, nobody woken");
     pipc_word_bump(&at->word, (int)count);
     return 0;
@@ -67,7 +67,7 @@ int pipc_semaphore_post(pipc_semaphore *semaphore, uint32_t count)
 static bool take(struct semaphore *at)
 {
     uint32_t value = atomic_load(&at->value);
-    while (value && !atomic_compare_exchange_weak(&at->value, &value, value - 1))
+    while (value && !atomic_compare_exchange_weak(&at->value, &value, value - 1)) /* model: semaphore.pml, take */
         ;
     if (!value)
         return false;
@@ -82,7 +82,7 @@ static int wait_for_token(struct semaphore *at, struct pipc_patience *patience)
     while (!take(at)) {
         int error = pipc_word_await(&at->word, &watch, patience);
         if (error)
-            return take(at) ? 0 : error;
+            return take(at) ? 0 : error; /* model: semaphore.pml, leave */
     }
     return 0;
 }

@@ -10,7 +10,7 @@ static bool scan(struct pipc_queue *queue, uint32_t start, uint32_t *slot, uint6
     uint32_t at = start;
     uint64_t sum = 0;
     do {
-        uint64_t seen = atomic_load(&queue->words[at]);
+        uint64_t seen = atomic_load(&queue->words[at]); /* model: slots.pml, scan */
         if (pipc_word_state(seen) == PIPC_SLOT_FREE && pipc_slot_reserve_seen(queue, at, seen, word)) {
             *slot = at;
             return true;
@@ -47,7 +47,7 @@ static bool take_over(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
         if (pipc_word_state(seen) != PIPC_SLOT_RESERVED)
             continue;
         judged++;
-        if (abandoned(queue, seen) && pipc_slot_reserve_seen(queue, at, seen, word)) {
+        if (abandoned(queue, seen) && pipc_slot_reserve_seen(queue, at, seen, word)) { /* model: slots.pml, take_over */
             *slot = at;
             atomic_store(&queue->control->takeover_at, 0); /* there may be more of them */
             return true;
@@ -66,7 +66,7 @@ static int reserve_anywhere(struct pipc_queue *queue, uint32_t start, uint32_t *
     for (uint64_t looks = 0; looks < MOST_LOOKS; looks += queue->max_messages) {
         if (scan(queue, start, slot, word, &after))
             return 0;
-        if (after == before)
+        if (after == before) /* model: slots.pml, reserve */
             return take_over(queue, slot, word) ? 0 : PIPC_E_FULL;
         before = after;
     }

@@ -63,6 +63,7 @@ static inline uint64_t pipc_ticket(struct pipc_queue *queue)
 static inline bool pipc_slot_reserve_seen(struct pipc_queue *queue, uint32_t slot, uint64_t seen, uint64_t *word)
 {
     *word = pipc_word_make(PIPC_SLOT_RESERVED, pipc_word_generation(seen) + 1, pipc_queue_self(queue));
+    /* model: slots.pml, pipc_slot_reserve_at */
     bool mine = atomic_compare_exchange_strong(&queue->words[slot], &seen, *word);
     PIPC_POINT("slot: reserved");
     return mine;
@@ -70,7 +71,7 @@ static inline bool pipc_slot_reserve_seen(struct pipc_queue *queue, uint32_t slo
 
 static inline bool pipc_slot_reserve_at(struct pipc_queue *queue, uint32_t slot, uint64_t *word)
 {
-    uint64_t seen = atomic_load(&queue->words[slot]);
+    uint64_t seen = atomic_load(&queue->words[slot]); /* model: slots.pml, pipc_slot_reserve_at */
     return pipc_word_state(seen) == PIPC_SLOT_FREE && pipc_slot_reserve_seen(queue, slot, seen, word);
 }
 
@@ -79,7 +80,7 @@ static inline bool pipc_slot_reserve_at(struct pipc_queue *queue, uint32_t slot,
 int pipc_slot_reserve_other(struct pipc_queue *queue, uint32_t *slot, uint64_t *word);
 static inline int pipc_slot_reserve(struct pipc_queue *queue, uint32_t *slot, uint64_t *word)
 {
-    *slot = atomic_load_explicit(&queue->hint, memory_order_relaxed);
+    *slot = atomic_load_explicit(&queue->hint, memory_order_relaxed); /* model: slots.pml, reserve */
     return pipc_slot_reserve_at(queue, *slot, word) ? 0 : pipc_slot_reserve_other(queue, slot, word);
 }
 
@@ -91,7 +92,7 @@ static inline void pipc_slot_free(struct pipc_queue *queue, uint32_t slot)
 {
     uint64_t word = atomic_load_explicit(&queue->words[slot], memory_order_relaxed);
     /* An exchange, not a store: it orders the freeing before the look at the room word's marks. */
-    atomic_exchange(&queue->words[slot], pipc_word_as(word, PIPC_SLOT_FREE));
+    atomic_exchange(&queue->words[slot], pipc_word_as(word, PIPC_SLOT_FREE)); /* model: slots.pml, take_and_free */
     atomic_store_explicit(&queue->control->free_hint, slot, memory_order_relaxed);
 }
 

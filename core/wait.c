@@ -41,7 +41,7 @@ int pipc_patience_check(struct pipc_patience *patience)
         bool hit = atomic_load(&interrupts->count) != patience->interrupts_seen;
         if (atomic_load(&interrupts->pending) && atomic_exchange(&interrupts->pending, 0))
             hit = true;
-        if (hit)
+        if (hit) /* model: wait.pml, check_interrupts */
             return interrupted();
     }
     if (patience->deadline != PIPC_FOREVER && pipc_now() >= patience->deadline)
@@ -164,7 +164,7 @@ static void announce(struct pipc_word *word, struct pipc_watch *watch)
 {
     bool deep = watch->quiet && watch->slices >= QUIET_SLICES;
     uint32_t marks = deep ? WATCHED | DEEP : WATCHED;
-    watch->value = atomic_fetch_or(&word->word, marks) | marks;
+    watch->value = atomic_fetch_or(&word->word, marks) | marks; /* model: wait.pml, announce; semaphore.pml, announce */
     watch->deep = deep && watch->quiet(watch->argument);
 }
 
@@ -175,6 +175,7 @@ static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *va
         if ((current ^ announced) & ~MARKS)
             return false;
         *value = current | WATCHED | ASLEEP;
+        /* model: wait.pml, mark_asleep; semaphore.pml, mark_asleep */
     } while (!atomic_compare_exchange_weak(&word->word, &current, *value));
     return true;
 }
@@ -182,6 +183,7 @@ static bool mark_asleep(struct pipc_word *word, uint32_t announced, uint32_t *va
 static void leave_sleepers(struct pipc_word *word)
 {
     uint32_t count = atomic_load_explicit(&word->sleepers, memory_order_relaxed);
+    /* model: wait.pml, leave_sleepers */
     while (count && !atomic_compare_exchange_weak(&word->sleepers, &count, count - 1))
         ;
 }
@@ -212,7 +214,7 @@ int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pip
         return error;
     if (watch->announced) {
         watch->slept = true;
-        error = doze(word, watch, patience);
+        error = doze(word, watch, patience); /* model: wait.pml, end_asleep; semaphore.pml, end_asleep */
     }
     bool first = !watch->announced;
     announce(word, watch);
@@ -236,12 +238,13 @@ void pipc_word_bump_marked(struct pipc_word *word, int count)
         }
         several = (current & ASLEEP) && atomic_load(&word->sleepers) > (uint32_t)count;
         next = current + STEP;
+        /* model: wait.pml, bump; semaphore.pml, bump */
     } while (!atomic_compare_exchange_weak(&word->word, &current, several ? next : next & ~MARKS));
     if (!(current & ASLEEP))
         return;
     PIPC_POINT("wake: word changed, nobody woken");
     if (!several && atomic_load(&word->sleepers) > (uint32_t)count)
-        count = INT_MAX;
+        count = INT_MAX; /* model: wait.pml, bump */
     if (pipc_wake_on(&word->word, count) < count && several)
         pipc_word_bump_all(word);
 }
@@ -253,7 +256,7 @@ void pipc_word_bump_all(struct pipc_word *word)
     uint32_t current = atomic_load(&word->word), next;
     do
         next = ((current + STEP) & ~MARKS) | (current & DEEP);
-    while (!atomic_compare_exchange_weak(&word->word, &current, next));
+    while (!atomic_compare_exchange_weak(&word->word, &current, next)); /* model: wait.pml, bump_all */
     if (!(next & DEEP)) {
         pipc_wake_on(&word->word, INT_MAX);
         return;

@@ -28,7 +28,7 @@ struct pipc_patience {
 /* Starts a call's clock. 0 or PIPC_E_INVALID for a negative span. */
 int pipc_patience_limit(struct pipc_patience *patience, int64_t span);
 static inline int pipc_patience_begin(struct pipc_patience *patience, int64_t span, struct pipc_interrupts *interrupts,
-                                      const struct pipc_object *object)
+                                      const struct pipc_object *object) /* model: wait.pml, waiter */
 {
     *patience = (struct pipc_patience){.deadline = PIPC_FOREVER,
                                        .nowait = span == PIPC_NOWAIT,
@@ -102,7 +102,7 @@ int pipc_word_await(struct pipc_word *word, struct pipc_watch *watch, struct pip
 void pipc_word_bump_marked(struct pipc_word *word, int count);
 static inline void pipc_word_bump(struct pipc_word *word, int count)
 {
-    if (atomic_load(&word->word) & PIPC_WORD_MARKS)
+    if (atomic_load(&word->word) & PIPC_WORD_MARKS) /* model: wait.pml, bump; semaphore.pml, bump */
         pipc_word_bump_marked(word, count);
 }
 
@@ -112,7 +112,7 @@ void pipc_word_bump_all(struct pipc_word *word);
 /* A change has begun: whoever sleeps deeply is woken. */
 static inline void pipc_word_rouse(struct pipc_word *word)
 {
-    if (atomic_load(&word->word) & PIPC_WORD_DEEP)
+    if (atomic_load(&word->word) & PIPC_WORD_DEEP) /* model: wait.pml, rouse */
         pipc_word_bump_all(word);
 }
 

@@ -1,7 +1,7 @@
-/* The channel's ring: core/channel_send.c (send_alone, send_to_many, set_aside, put), core/channel_commit.c
- * (commit_batch, settle_all), core/channel_room.c (pipc_channel_find_room, repair), core/channel_receive.c (gather,
- * seek, take), core/channel.c (pipc_channel_skip_dead). The locks are modelled in lock.pml, the words to sleep on in
- * wait.pml: here a lock is taken in one step, from the dead too, and nobody sleeps.
+/* The channel's ring: core/channel_send.c (send_alone(), send_to_many(), set_aside(), put()), core/channel_commit.c
+ * (commit_batch(), settle_many()), core/channel_room.c (pipc_channel_find_room(), repair()), core/channel_receive.c
+ * (gather(), seek(), take()), core/channel.c (pipc_channel_skip_dead()). The locks are modelled in lock.pml, the words to
+ * sleep on in wait.pml: here a lock is taken in one step, from the dead too, and nobody sleeps.
  *
  * PRODUCERS send EACH records (BATCH: two at once), CONSUMERS receive GETS each, KILLS of them die anywhere; then the
  * one who is left takes the rest. A record takes one of CELLS cells; its body has two halves. What holds:
@@ -110,7 +110,7 @@ inline lock_writer()
 #define NEED(end) ((end) + 1)
 #endif
 
-/* pipc_channel_find_room; without room somebody must take something first */
+/* pipc_channel_find_room(); without room somebody must take something first */
 inline await_room(count)
 {
     skip;
@@ -164,7 +164,7 @@ proctype producer(byte me)
         do
         :: sent < EACH ->
 #ifdef MANY
-            await_room(1); /* reserve_once, set_aside */
+            await_room(1); /* reserve_once(), set_aside() */
             place = head;
             clear(place + 1);
             word[AT(place)] = RESERVED + me;
@@ -181,7 +181,7 @@ proctype producer(byte me)
             confirmed[id] = true;
 #else
             fill(place, id);
-            atomic { /* pipc_channel_settle */
+            atomic { /* pipc_channel_settle() */
                 if
                 :: word[AT(place)] == RESERVED + me -> word[AT(place)] = WHOLE; confirmed[id] = true
                 :: word[AT(place)] == RESERVED + me && cancels > 0 ->
@@ -194,7 +194,7 @@ proctype producer(byte me)
 #endif
             atomic { id++; sent++; place = 0 }
 #elif defined(BATCH)
-            await_room(2); /* commit_batch */
+            await_room(2); /* commit_batch() */
             place = head;
             word[AT(place + 1)] = GIVEN_UP; /* whatever lies there */
             fill(place, id);
@@ -212,7 +212,7 @@ proctype producer(byte me)
             writer_lock = NOBODY;
             atomic { id = id + 2; sent = sent + 2; place = 0 }
 #else
-            await_room(1); /* send_alone, put */
+            await_room(1); /* send_alone(), put() */
             place = head;
 #ifdef LATEST
             numbers[AT(place)] = sent;
@@ -280,11 +280,11 @@ inline receive()
 #endif
     stolen = false;
     do
-    :: w = word[AT(position)]; /* seek */
+    :: w = word[AT(position)]; /* seek() */
         if
         :: w == EMPTY -> break
         :: w == GIVEN_UP -> position++
-        :: w >= RESERVED && MAY_SKIP(w - RESERVED) -> /* pipc_channel_skip_dead */
+        :: w >= RESERVED && MAY_SKIP(w - RESERVED) -> /* pipc_channel_skip_dead() */
             atomic {
                 if
 #ifdef SKIP_BY_STORE
@@ -298,15 +298,15 @@ inline receive()
         :: w >= RESERVED && !MAY_SKIP(w - RESERVED) -> break
         :: w == WHOLE ->
 #ifndef NOTED_LATE
-            shown = (shown < position + 1 -> position + 1 : shown); /* about_to_show */
+            shown = (shown < position + 1 -> position + 1 : shown); /* about_to_show() */
 #endif
-            a = one[AT(position)]; /* show */
+            a = one[AT(position)]; /* show() */
             b = other[AT(position)];
             judge_seen();
 #ifdef NOTED_LATE
             shown = (shown < position + 1 -> position + 1 : shown);
 #endif
-            atomic { judge_taken(); position++ }; /* take */
+            atomic { judge_taken(); position++ }; /* take() */
             got = true;
             break
         fi
@@ -350,7 +350,7 @@ proctype reader()
             b = other[AT(p)];
 #if !defined(ASKED_FIRST) && !defined(NOT_ASKED)
             if
-            :: oldest > p -> goto gone /* still_there */
+            :: oldest > p -> goto gone /* still_there() */
             :: else
             fi;
 #endif

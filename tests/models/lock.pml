@@ -1,4 +1,4 @@
-/* The robust lock of core/lock.c: pipc_lock_take, take_slowly, sleep_behind, pipc_lock_give.
+/* The robust lock of core/lock.c: pipc_lock_take(), take_slowly(), sleep_behind(), pipc_lock_give().
  *
  * PROCESSES take the lock ROUNDS times each. GIVE_UPS: how often somebody may run out of patience.
  * Without NAPS only a wake-up ends a sleep, and the model fails to end if one is missing. With NAPS
@@ -87,14 +87,14 @@ round:
             :: else -> left--
             fi
         };
-        atomic { /* pipc_lock_take: the fast way */
+        atomic { /* pipc_lock_take(): the fast way */
             if
             :: word == 0 -> word = SELF; enter(); goto critical
             :: else
             fi
         };
 slowly:
-        seen = word; /* take_slowly */
+        seen = word; /* take_slowly() */
         atomic {
             if
             :: seen == 0 && word == 0 ->
@@ -110,14 +110,14 @@ slowly:
             fi;
             give_up()
         };
-        atomic { /* sleep_behind: the mark */
+        atomic { /* sleep_behind(): the mark */
             if
             :: seen & WAITERS
             :: !(seen & WAITERS) && word == seen -> seen = seen | WAITERS; word = seen
             :: else -> goto slowly
             fi
         };
-        atomic { asleep[me] = (word == seen); out = false }; /* pipc_sleep_on */
+        atomic { asleep[me] = (word == seen); out = false }; /* pipc_sleep_on() */
         atomic {
             if
             :: !asleep[me]
@@ -134,11 +134,11 @@ slowly:
         fi;
 #ifndef STEAL_UNKNOWN
         if
-        :: !killed[OWNER(seen) - 1] -> goto slowly /* may_steal */
+        :: !killed[OWNER(seen) - 1] -> goto slowly /* may_steal() */
         :: else
         fi;
 #endif
-        atomic {
+        atomic { /* steal() */
             if
 #ifdef STEAL_UNSEEN
             :: true -> word = SELF | WAITERS; enter()
@@ -160,7 +160,7 @@ critical:
         :: else
         fi;
 #else
-        atomic { /* pipc_lock_give */
+        atomic { /* pipc_lock_give() */
             if
             :: word == SELF -> word = 0; goto round
             :: else

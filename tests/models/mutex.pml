@@ -69,7 +69,7 @@ round:
 #if defined(HOME_LATE)
         mine = (home == 0 || AT_HOME -> SELF : NOBODY);
 #else
-        atomic { /* settle */
+        atomic { /* settle() */
             if
 #ifdef HOME_BY_STORE
             :: true -> home = HERE(me)
@@ -79,10 +79,10 @@ round:
 #endif
             fi
         };
-        mine = (AT_HOME -> SELF : NOBODY); /* owner_of */
+        mine = (AT_HOME -> SELF : NOBODY); /* owner_of() */
 #endif
 again:
-        atomic { /* pipc_lock_try, and the look of may_steal */
+        atomic { /* pipc_lock_try(), and the look of may_steal() */
             seen = word;
             if
             :: seen == 0 -> word = mine; enter(met_dead); goto critical
@@ -108,7 +108,7 @@ again:
             fi
         };
 #else
-        atomic { /* steal */
+        atomic { /* steal() */
             if
 #ifdef STEAL_UNSEEN
             :: true -> word = mine; enter(true)
@@ -129,7 +129,7 @@ critical:
         };
 #endif
         assert(inside == SELF);
-        atomic { assert(word == mine); word = 0; inside = 0 }; /* pipc_lock_give */
+        atomic { assert(word == mine); word = 0; inside = 0 }; /* pipc_lock_give() */
         goto round;
 done:
         skip

@@ -83,13 +83,13 @@ inline may_die()
 #endif
 }
 
-/* pipc_name_leave */
+/* pipc_name_leave() */
 inline leave()
 {
     may_die(); close_all()
 }
 
-/* pipc_name_examine: link count, size, state. In two steps, the second only if the first says nothing. */
+/* pipc_name_examine(): link count, size, state. In two steps, the second only if the first says nothing. */
 inline examine()
 {
     atomic {
@@ -112,7 +112,7 @@ inline examine()
     }
 }
 
-/* pipc_name_lock: of the opening, wherever the name leads by now */
+/* pipc_name_lock(): of the opening, wherever the name leads by now */
 inline lock_name(got)
 {
     atomic {
@@ -128,7 +128,7 @@ inline lock_name(got)
     }
 }
 
-/* pipc_name_look. A remover locks before it looks. */
+/* pipc_name_look(). A remover locks before it looks. */
 inline look(to_lock)
 {
     atomic {
@@ -150,7 +150,7 @@ inline look(to_lock)
     fi
 }
 
-/* make_file: O_EXCL */
+/* make_file(): O_EXCL */
 inline make_file()
 {
     atomic {
@@ -188,7 +188,7 @@ inline unlink()
     }
 }
 
-/* pipc_name_erase_queue: only what the header tells. */
+/* pipc_name_erase_queue(): only what the header tells. */
 inline erase_queue()
 {
     atomic {
@@ -200,7 +200,7 @@ inline erase_queue()
     }
 }
 
-/* pipc_name_free */
+/* pipc_name_free() */
 inline free_name()
 {
 #ifdef NAME_FIRST
@@ -212,7 +212,7 @@ inline free_name()
 #endif
 }
 
-/* build_here, fill, pipc_be_queue_create, pipc_be_memory_publish or _abandon */
+/* build_here(), fill(), pipc_be_queue_create(), pipc_be_memory_publish() or pipc_be_memory_abandon() */
 inline build_here()
 {
     atomic {
@@ -237,7 +237,7 @@ inline build_here()
     fi
 }
 
-/* settle(): without the lock somebody else is at work; or the object is DEAD and we need no other. */
+/* pipc_name_settle(): without the lock somebody else is at work; or the object is DEAD and we need no other. */
 inline settle(create)
 {
     lock_name(got);
@@ -271,7 +271,7 @@ inline settle(create)
     fi
 }
 
-/* doom(), and pipc_be_memory_finish */
+/* doom(), and pipc_be_memory_finish() */
 inline doom()
 {
 #ifdef UNLINK_UNLOCKED
@@ -303,7 +303,7 @@ inline doom()
     fi
 }
 
-/* pipc_name_open, pipc_name_doom. `stubborn`: it does not give up. */
+/* pipc_name_open(), pipc_name_doom(). `stubborn`: it does not give up. */
 inline operate(create, stubborn)
 {
     done = false;

@@ -75,7 +75,7 @@ inline forget_id(s)
     fi
 }
 
-/* pipc_name_leave; a maker may be attached to its own segment and to another. */
+/* pipc_name_leave(); a maker may be attached to its own segment and to another. */
 inline leave(s)
 {
     if
@@ -122,7 +122,7 @@ inline remove_id(s)
     fi
 }
 
-/* pipc_name_erase_queue, then IPC_RMID: what pipc_name_free and pipc_name_bury do. */
+/* pipc_name_erase_queue(), then IPC_RMID: what pipc_name_free() and pipc_name_bury() do. */
 inline free_id(s)
 {
 #ifndef KEY_FIRST
@@ -143,7 +143,7 @@ inline free_id(s)
     skip
 }
 
-/* pipc_name_bury: the word `seen` becomes DEAD, unless it has changed. */
+/* pipc_name_bury(): the word `seen` becomes DEAD, unless it has changed. */
 inline bury()
 {
     atomic {
@@ -164,7 +164,7 @@ inline bury()
     fi
 }
 
-/* pipc_name_look at key k: attaches, looks at the key once more, judges. What is buried is looked at again. */
+/* pipc_name_look() at key k: attaches, looks at the key once more, judges. What is buried is looked at again. */
 inline look(k)
 {
     do
@@ -244,7 +244,7 @@ inline contest()
     atomic { k = 0; sight = 0 }
 }
 
-/* build(), pipc_be_queue_create, pipc_be_memory_publish or _abandon */
+/* build(), pipc_be_queue_create(), pipc_be_memory_publish() or pipc_be_memory_abandon() */
 inline build()
 {
 #ifdef LABEL_LATE
@@ -265,7 +265,7 @@ inline build()
     fi
 }
 
-/* make(): make_segment, claim, contest, commit, or withdraw. */
+/* make(): make_segment(), claim(), contest(), commit(), or withdraw(). */
 inline make()
 {
     atomic {
@@ -331,7 +331,7 @@ inline make()
     atomic { may_die(); leave_all(); claim = 0; lost = false }
 }
 
-/* doom(), and pipc_be_memory_finish */
+/* doom(), clear_above(), and pipc_be_memory_finish() */
 inline doom()
 {
     own = f; f = 0;
@@ -357,7 +357,7 @@ inline doom()
     atomic { may_die(); leave_all() }
 }
 
-/* pipc_name_open, pipc_name_doom: a survey, and what follows. `stubborn`: it does not give up. */
+/* pipc_name_open(), pipc_name_doom(): a survey, and what follows. `stubborn`: it does not give up. */
 inline operate(create, stubborn)
 {
     done = false;

@@ -62,7 +62,7 @@ inline kernel_wake(count)
     od
 }
 
-/* pipc_word_bump */
+/* pipc_word_bump() */
 inline bump(count)
 {
     do
@@ -131,17 +131,17 @@ again:
         take();
         atomic { word = word | WATCHED; announced = word & ~MARKS };
 #else
-        atomic { word = word | WATCHED; announced = word & ~MARKS }; /* announce */
+        atomic { word = word | WATCHED; announced = word & ~MARKS }; /* announce() */
         take();
 #endif
-        atomic { /* pipc_word_await: its check */
+        atomic { /* pipc_word_await(): its check */
             if
             :: leaves > 0 -> leaves--; goto leave
             :: skip
             fi;
             sleepers++
         };
-        atomic { /* mark_asleep */
+        atomic { /* mark_asleep() */
             if
             :: (word & ~MARKS) != announced -> goto awake
             :: else -> word = word | MARKS; seen = word

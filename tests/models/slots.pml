@@ -223,7 +223,7 @@ inline index_insert(slot)
     indexed[slot] = true
 }
 
-/* pipc_stow */
+/* pipc_stow() */
 inline stow()
 {
     fill();
@@ -237,7 +237,7 @@ inline stow()
 #endif
 }
 
-/* pipc_claim_next: `hit` unless the kernel is empty. */
+/* pipc_claim_next(): `hit` unless the kernel is empty. */
 inline claim_next()
 {
     do
@@ -270,7 +270,7 @@ inline claim_next()
     od
 }
 
-/* pipc_audit: note_places(), the pull, free_noted(). */
+/* pipc_audit(): note_places(), the pull, free_noted(). */
 inline audit()
 {
     audit_wanted = false;
@@ -322,7 +322,7 @@ inline audit()
     od
 }
 
-/* pipc_slot_free: by this step the message `number` is taken. */
+/* pipc_slot_free(): by this step the message `number` is taken. */
 inline take_and_free(slot, number)
 {
     may_die();
@@ -401,7 +401,7 @@ inline repair()
     }
 }
 
-/* pipc_queue_lock. lock.pml shows that it is one step, and that only the dead are robbed. */
+/* pipc_queue_lock(). lock.pml shows that it is one step, and that only the dead are robbed. */
 inline take_lock()
 {
     if
@@ -523,8 +523,8 @@ inline unlock()
 
 /* ---- sending ---- */
 
-/* reserve_at(), with the look before it: a compare-and-swap that fails is a look at another word. */
-inline reserve_at(slot)
+/* pipc_slot_reserve_at(), with the look before it: a compare-and-swap that fails is a look at another word. */
+inline pipc_slot_reserve_at(slot)
 {
     seen = word[slot];
     if
@@ -539,7 +539,7 @@ inline scan(picture)
     do
     :: atomic {
            may_die();
-           reserve_at(i);
+           pipc_slot_reserve_at(i);
            picture = seen;
            seen = 0;
            i = (i + 1 < PLACES -> i + 1 : 0);
@@ -574,7 +574,7 @@ inline take_over()
     fi
 }
 
-/* pipc_slot_reserve: `mine` is the word written, 0 for "full". */
+/* pipc_slot_reserve(): `mine` is the word written, 0 for "full". */
 inline reserve()
 {
     atomic {

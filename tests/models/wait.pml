@@ -1,4 +1,4 @@
-/* The waiting word of core/wait.c, as send_patiently and receive_patiently use it.
+/* The waiting word of core/wait.c, as send_patiently() and receive_patiently() use it.
  *
  * items and room are woken one by one; PICKY is the word of selective receivers, who are all woken.
  *
@@ -92,7 +92,7 @@ inline kernel_wake(count)
     od
 }
 
-/* pipc_word_bump_all: an exchange, a wake-up; then the mark of deep sleepers comes down */
+/* pipc_word_bump_all(): an exchange, a wake-up; then the mark of deep sleepers comes down */
 inline bump_all()
 {
 #if defined(DEEPLY) && !defined(EARLY_CLEAR)
@@ -111,7 +111,7 @@ inline bump_all()
 #endif
 }
 
-/* pipc_word_bump. A turn of its loop: loads of the word and of `sleepers`, a compare-and-swap. */
+/* pipc_word_bump(). A turn of its loop: loads of the word and of `sleepers`, a compare-and-swap. */
 inline bump(count)
 {
     do
@@ -227,7 +227,7 @@ inline look()
     }
 }
 
-/* pipc_patience_check. An interrupt that it finds it consumes. */
+/* pipc_patience_check(). An interrupt that it finds it consumes. */
 inline check_interrupts()
 {
     if
@@ -241,7 +241,7 @@ proctype waiter(byte me)
     byte announced, value, current, woken, many, after;
     bool slept, more, counted, calm;
     {
-        seen[me] = interrupts; /* pipc_patience_begin */
+        seen[me] = interrupts; /* pipc_patience_begin() */
         look();
 again:
 #ifdef EARLY_CHECK
@@ -253,7 +253,7 @@ again:
 #else
         announce();
         if
-        :: (word & ~MARKS) != announced -> /* pipc_word_await: seen while it lingered */
+        :: (word & ~MARKS) != announced -> /* pipc_word_await(): seen while it lingered */
             look();
             atomic {
                 check_interrupts();
@@ -270,7 +270,7 @@ again:
         calm = calm && under_way == 0;
 #endif
 #endif
-        atomic { /* pipc_word_await: the check before the sleep */
+        atomic { /* pipc_word_await(): the check before the sleep */
             slept = true;
 #ifndef EARLY_CHECK
             check_interrupts();
@@ -281,7 +281,7 @@ again:
             fi
         };
         atomic { sleepers++; counted = true };
-        atomic { /* mark_asleep */
+        atomic { /* mark_asleep() */
             if
             :: (word & ~MARKS) != announced -> goto awake
             :: else
@@ -294,7 +294,7 @@ again:
 #ifndef EARLY_CHECK
         atomic { check_interrupts() };
 #endif
-        atomic { /* pipc_sleep_on */
+        atomic { /* pipc_sleep_on() */
             asleep[me] = (word == value);
 #ifdef DEEPLY
             deeply[me] = calm;
@@ -309,7 +309,7 @@ end_asleep:
         :: atomic { asleep[me] && leaves > 0 -> asleep[me] = false } /* a deadline: found out above */
         fi;
 awake:
-        atomic { sleepers--; counted = false; announced = 0 }; /* leave_sleepers */
+        atomic { sleepers--; counted = false; announced = 0 }; /* leave_sleepers() */
         goto again;
 leave:
         atomic {
@@ -335,7 +335,7 @@ inline change()
 }
 
 #ifdef DEEPLY
-/* pipc_word_rouse */
+/* pipc_word_rouse() */
 inline rouse()
 {
     if
@@ -379,7 +379,7 @@ proctype changer(byte me)
     } MORTAL
 }
 
-/* pipc_queue_interrupt */
+/* pipc_queue_interrupt() */
 proctype interrupter(byte me)
 {
     byte woken, after;
