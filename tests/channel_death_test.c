@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/object.h"
+#include "probe.h"
+
 enum { ROUNDS = 12 };
 
 static const int64_t promised = PIPC_MS(60), slack = PIPC_MS(20), hang = PIPC_SECONDS(20);
@@ -312,6 +315,53 @@ static void a_stopped_consumer_is_not_robbed(void)
     channel_end(victim->channel, "c");
 }
 
+/* ---- Where deaths cannot be seen ---- */
+
+/* The channel seems to be of another pid namespace from now on; the handle is opened anew. */
+static void move_abroad(struct victim *victim)
+{
+    size_t bytes;
+    CHECK_OK(pipc_channel_close(victim->channel));
+    struct pipc_object *object = probe_map(PIPC_KIND_CHANNEL, test_name("c"), &bytes);
+    REQUIRE(object != NULL);
+    object->pid_namespace ^= 1;
+    probe_unmap(object, bytes);
+    victim->channel = channel_join("c", PIPC_FOREIGN_PIDS);
+}
+
+static int subscribe_and_stay(void *argument)
+{
+    channel_join("c", PIPC_RECEIVE | PIPC_FOREIGN_PIDS);
+    return be_ready(argument);
+}
+
+static void a_reservation_made_abroad_is_nobodys_to_give_up(void)
+{
+    struct victim *victim = victim_of(PIPC_PRODUCERS_MANY, PIPC_DELIVER_ONCE);
+    struct channel_got got;
+    move_abroad(victim);
+    test_kill(start(reserve_and_stay, victim, 1));
+    CHECK_OK(channel_send(victim->channel, 1, 8, PIPC_NOWAIT));
+    CHECK_ERROR(channel_receive(victim->channel, &got, PIPC_MS(200)), TIMEOUT);
+    CHECK_EQUAL(channel_info(victim->channel).skipped, 0);
+    channel_end(victim->channel, "c");
+}
+
+static void a_subscriber_from_abroad_is_not_robbed(void)
+{
+    struct victim *victim = victim_of(PIPC_PRODUCERS_ONE, PIPC_DELIVER_ALL);
+    int error;
+    move_abroad(victim);
+    uint32_t subscribers = channel_info(victim->channel).subscribers;
+    test_kill(start(subscribe_and_stay, victim, 0));
+    do
+        error = channel_send(victim->channel, 1, 500, PIPC_MS(200));
+    while (error == 0);
+    CHECK_ERROR(error, TIMEOUT);
+    CHECK_EQUAL(channel_info(victim->channel).subscribers, subscribers + 1);
+    channel_end(victim->channel, "c");
+}
+
 static const struct test tests[] = {
     {"C12", "what_a_killed_producer_reserved_is_skipped_and_counted",
      what_a_killed_producer_reserved_is_skipped_and_counted, 0},
@@ -324,6 +374,8 @@ static const struct test tests[] = {
     {"C13", "records_come_again_once_for_each_death", records_come_again_once_for_each_death, 0},
     {"C13", "what_an_ended_thread_was_shown_comes_again_marked", what_an_ended_thread_was_shown_comes_again_marked, 0},
     {"C13", "a_stopped_consumer_is_not_robbed", a_stopped_consumer_is_not_robbed, 0},
+    {"C13", "a_reservation_made_abroad_is_nobodys_to_give_up", a_reservation_made_abroad_is_nobodys_to_give_up, 0},
+    {"C13", "a_subscriber_from_abroad_is_not_robbed", a_subscriber_from_abroad_is_not_robbed, 0},
 };
 
 TEST_MAIN("channel_death", tests)

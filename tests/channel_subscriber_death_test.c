@@ -1,6 +1,7 @@
 /* Subscribers that are killed: they hold nobody up, and their subscriptions come back. */
 #include "support_channel.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -141,11 +142,48 @@ static void a_stopped_subscriber_is_not_robbed(void)
     channel_end(sender, "c");
 }
 
+static void *stay(void *argument)
+{
+    (void)argument;
+    test_sleep(PIPC_SECONDS(50));
+    return NULL;
+}
+
+/* Subscribes; then its first thread ends, and the process lives on: a zombie by name. */
+static int subscribe_and_leave_a_thread(void *argument)
+{
+    struct victim *victim = argument;
+    pthread_t thread;
+    channel_join("c", PIPC_RECEIVE);
+    REQUIRE(pthread_create(&thread, NULL, stay, NULL) == 0);
+    atomic_store(&victim->ready, 1);
+    pthread_exit(NULL);
+}
+
+static void a_subscriber_whose_first_thread_has_ended_is_not_robbed(void)
+{
+    struct victim *victim = test_shared(sizeof *victim);
+    pipc_channel *sender = make_for(0, PIPC_DELIVER_ALL, 2);
+    pid_t child = test_fork(subscribe_and_leave_a_thread, victim);
+    int error;
+    REQUIRE(test_await(&victim->ready, 1));
+    do
+        error = channel_send(sender, 1, 500, PIPC_MS(300));
+    while (error == 0);
+    CHECK_ERROR(error, TIMEOUT);
+    CHECK_EQUAL(channel_info(sender).subscribers, 1);
+    test_kill(child);
+    CHECK_OK(channel_send(sender, 1, 500, PIPC_SECONDS(30)));
+    channel_end(sender, "c");
+}
+
 static const struct test tests[] = {
     {"C13", "a_dead_subscriber_holds_nobody_up", a_dead_subscriber_holds_nobody_up, 0},
     {"C13 C5", "the_living_see_everything_beside_the_dead", the_living_see_everything_beside_the_dead, 0},
     {"C13 C5", "the_subscriptions_of_the_dead_are_used_again", the_subscriptions_of_the_dead_are_used_again, 0},
     {"C13", "a_stopped_subscriber_is_not_robbed", a_stopped_subscriber_is_not_robbed, 0},
+    {"C13", "a_subscriber_whose_first_thread_has_ended_is_not_robbed",
+     a_subscriber_whose_first_thread_has_ended_is_not_robbed, 0},
 };
 
 TEST_MAIN("channel_subscriber_death", tests)
