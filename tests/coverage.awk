@@ -3,6 +3,9 @@
 #     except FILE ## SOURCE LINE ## REASON  a line there whose untaken branches have a reason
 # A name or a line there that matches nothing in the files of this export is wrong too: it is stale.
 # `root` begins the names of our files; `untaken` is written: every branch of core and the backends not taken.
+# A comment at a line's end does not count.
+function bare(text) { text = trim(text); sub(/[ \t]*\/\*.*\*\/$/, "", text); return text }
+
 function trim(text) { sub(/^[ \t]+/, "", text); sub(/[ \t]+$/, "", text); return text }
 
 BEGIN {
@@ -12,7 +15,7 @@ BEGIN {
             for (i = 3; i <= count; i++) recovery[word[2], word[i]] = 1
         } else if (line ~ /^except /) {
             split(substr(line, 8), part, " ## ")
-            excepted[trim(part[1]), trim(part[2])] = 1
+            excepted[trim(part[1]), bare(part[2])] = 1
         }
     }
 }
@@ -44,7 +47,7 @@ function read_source(file,    number, line, within) {
     while ((getline line < (root file)) > 0) {
         number++
         if ((file SUBSEP number) in starts) within = starts[file, number]
-        source[file, number] = trim(line)
+        source[file, number] = bare(line)
         function_of[file, number] = within
         found[file, within] = 1
         if ((file SUBSEP within) in recovery) found[file, "line", source[file, number]] = 1
