@@ -141,18 +141,14 @@ static void describe(struct pairs_stage *stage, uint32_t i, uint32_t j, enum ord
              orders[order], points_name(j / 2), nth(PAIRS_KILLED, j));
 }
 
-/* Kills the other at its point, or, if it never comes there, in its sleep. False: its call had ended. */
-static bool kill_other(struct pairs_stage *stage, uint32_t j, bool *there)
+/* Kills the other at its point, or, if it never comes there, in its sleep. */
+static enum state kill_other(struct pairs_stage *stage, uint32_t j)
 {
-    *there = !stage->of->calls[PAIRS_KILLED];
-    if (*there)
-        return false;
     pid_t child = start(stage, PAIRS_KILLED, j, true);
     enum state state = await(child);
     if (state == ASLEEP || state == STOPPED)
         test_kill(child);
-    *there = state == DEAD;
-    return state != ENDED;
+    return state;
 }
 
 static void judge(struct pairs_stage *stage, pid_t stopped, enum state state)
@@ -188,28 +184,28 @@ static void count_left(struct pairs_stage *stage)
 
 static void try_pair(struct pairs_stage *stage, uint32_t i, uint32_t j, enum order order)
 {
-    bool there = false, killed = true;
+    const bool alone = !stage->of->calls[PAIRS_KILLED];
+    enum state killed = DEAD;
     pid_t other = 0;
     describe(stage, i, j, order);
     forget_traces(stage);
     stage->number++;
     stage->of->set(stage);
-    if (order == DEAD_THEN_STOP)
-        killed = kill_other(stage, j, &there);
-    else if (order == KILL_BEHIND) {
+    if (order == DEAD_THEN_STOP) {
+        killed = kill_other(stage, j);
+    } else if (order == KILL_BEHIND) {
         other = start(stage, PAIRS_KILLED, j, false);
-        enum state state = await(other);
-        there = state == STOPPED;
-        killed = state != ENDED;
+        killed = await(other);
     }
     pid_t stopped = start(stage, PAIRS_STOPPED, i, false);
     enum state state = await(stopped);
-    if (order == STOP_THEN_KILL)
-        killed = kill_other(stage, j, &there);
-    else if (order == KILL_BEHIND && killed)
+    if (order == STOP_THEN_KILL && !alone)
+        killed = kill_other(stage, j);
+    else if (order == KILL_BEHIND && killed != ENDED)
         test_kill(other);
-    stage->figures.kills += killed;
-    stage->both += there && state == STOPPED;
+    stage->figures.kills += !alone && killed != ENDED;
+    stage->both += killed == (order == KILL_BEHIND ? STOPPED : DEAD) && state == STOPPED;
+    stage->waited += killed == ASLEEP || state == ASLEEP;
     judge(stage, stopped, state);
     count_left(stage);
 }
@@ -317,8 +313,8 @@ void pairs_visit(struct pairs_stage *stage, const struct pairs_case *of, int64_t
 
 void pairs_end(struct pairs_stage *stage)
 {
-    printf("PAIRS|%s|%" PRIu64 " trials|%" PRIu64 " times both were at their points\n", stage->figures.rig,
-           stage->figures.trials, stage->both);
+    printf("PAIRS|%s|%" PRIu64 " trials|%" PRIu64 " times both were at their points|%" PRIu64 " times one waited\n",
+           stage->figures.rig, stage->figures.trials, stage->both, stage->waited);
     CHECK(stage->both > 0);
     rig_tell(&stage->figures);
 }

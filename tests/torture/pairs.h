@@ -44,7 +44,8 @@ struct pairs_stage {
     bool alone; /* in an IPC namespace of its own */
     char detail[300];
     struct rig_figures figures;
-    uint64_t both; /* trials in which both came to their points */
+    uint64_t both;   /* trials in which both came to their points */
+    uint64_t waited; /* in which one fell asleep before its point: behind the other's lock, or for want of something */
 };
 
 /* Puts the stage into a namespace of its own where that may be. */

@@ -15,7 +15,7 @@
 #include "support_internal.h"
 
 enum { MOST_STEPS = 1000000, FEW_STEPS = 20000, MOST_INSTANTS = 5000, FEWEST_TRIALS = 5, TRIES = 3 };
-enum { FLOOR = 95 };             /* percent: so many of the instants that were chosen must be hit */
+enum { MISSES = 5 }; /* percent of the chosen instants, and one: a call that reads /proc reads not always the same */
 #define SHORT_SPAN  PIPC_MS(250) /* of the killing; there are some sixty calls */
 #define RECORD_SPAN PIPC_SECONDS(2)
 
@@ -194,7 +194,7 @@ static void tell_hits(const struct step_stage *stage, const struct steps *steps)
     const char *name = stage->of->name;
     printf("STEP|%s|%" PRIu32 " instructions%s|%" PRIu32 " instants|%" PRIu32 " chosen|%" PRIu32 " hit\n", name,
            steps->length, steps->whole ? "" : " and more", steps->count, chosen, hit);
-    if ((uint64_t)hit * 100 >= (uint64_t)chosen * FLOOR)
+    if (chosen - hit <= 1 + chosen * MISSES / 100)
         return;
     char sentence[300];
     snprintf(sentence, sizeof sentence, "%s: only %" PRIu32 " of %" PRIu32 " chosen instants were hit", name, hit,
