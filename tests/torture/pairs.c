@@ -16,6 +16,8 @@
 #include "support_queue.h"
 
 enum { MOST_POINTS = 128, MOST_PLACES = 2 * MOST_POINTS, MOST_FUTILE = 30 };
+/* In percent, and one less. */
+enum { FIRST_CAME = 95, BOTH_CAME = 20 };
 #define RELEASE_EVERY PIPC_MS(5)
 
 /* When who comes to its point. */
@@ -182,6 +184,13 @@ static void count_left(struct pairs_stage *stage)
         pairs_bad(stage, &stage->figures.leaks, "%u objects were left in the kernel", left);
 }
 
+/* Who begins finds what it found alone, and comes where it came alone; what the other finds then, nobody knows. */
+static void count_first(struct pairs_stage *stage, uint64_t times_alone, bool came)
+{
+    stage->first_due += times_alone > 0;
+    stage->first_came += times_alone > 0 && came;
+}
+
 static void try_pair(struct pairs_stage *stage, uint32_t i, uint32_t j, enum order order)
 {
     const bool alone = !stage->of->calls[PAIRS_KILLED];
@@ -204,8 +213,11 @@ static void try_pair(struct pairs_stage *stage, uint32_t i, uint32_t j, enum ord
     else if (order == KILL_BEHIND && killed != ENDED)
         test_kill(other);
     stage->figures.kills += !alone && killed != ENDED;
-    stage->both += killed == (order == KILL_BEHIND ? STOPPED : DEAD) && state == STOPPED;
+    bool there = killed == (order == KILL_BEHIND ? STOPPED : DEAD), here = state == STOPPED;
+    stage->both += here && there;
     stage->waited += killed == ASLEEP || state == ASLEEP;
+    count_first(stage, order == STOP_THEN_KILL ? times[PAIRS_STOPPED][i / 2] : times[PAIRS_KILLED][j / 2],
+                order == STOP_THEN_KILL ? here : there);
     judge(stage, stopped, state);
     count_left(stage);
 }
@@ -311,10 +323,24 @@ void pairs_visit(struct pairs_stage *stage, const struct pairs_case *of, int64_t
         visit_some(stage, deadline);
 }
 
+static void check_share(const struct pairs_stage *stage, const char *what, uint64_t count, uint64_t of, uint64_t floor)
+{
+    char sentence[200];
+    if (count > 0 && (count + 1) * 100 >= of * floor)
+        return;
+    snprintf(sentence, sizeof sentence, "%s: in only %" PRIu64 " of %" PRIu64 " trials %s", stage->figures.rig, count,
+             of, what);
+    test_check(false, false, __FILE__, __LINE__, sentence);
+}
+
 void pairs_end(struct pairs_stage *stage)
 {
-    printf("PAIRS|%s|%" PRIu64 " trials|%" PRIu64 " times both were at their points|%" PRIu64 " times one waited\n",
-           stage->figures.rig, stage->figures.trials, stage->both, stage->waited);
-    CHECK(stage->both > 0);
+    printf("PAIRS|%s|%" PRIu64 " trials|%" PRIu64 " times both were at their points|%" PRIu64
+           " times one waited|%" PRIu64 " of %" PRIu64 " first ones came\n",
+           stage->figures.rig, stage->figures.trials, stage->both, stage->waited, stage->first_came, stage->first_due);
+    check_share(stage, "the first came to its point, as it does alone", stage->first_came, stage->first_due,
+                FIRST_CAME);
+    check_share(stage, "where none waited both were at their points", stage->both,
+                stage->figures.trials - stage->waited, BOTH_CAME);
     rig_tell(&stage->figures);
 }

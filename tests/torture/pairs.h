@@ -46,6 +46,7 @@ struct pairs_stage {
     struct rig_figures figures;
     uint64_t both;   /* trials in which both came to their points */
     uint64_t waited; /* in which one fell asleep before its point: behind the other's lock, or for want of something */
+    uint64_t first_due, first_came; /* in which the first should have come to its point, and did */
 };
 
 /* Puts the stage into a namespace of its own where that may be. */
