@@ -21,6 +21,16 @@ static void nap_before_killing(uint32_t longest_us)
 
 enum { PLACES = 20 };
 
+#define AT_ONCE  PIPC_MS(35)     /* 25 for the lock (Q7, G4), and a little to answer */
+#define A_SECOND PIPC_SECONDS(1) /* capacity is back (G5); a call that needs no lock has ended (G4) */
+
+/* The quickest of many tells, even on a busy machine. */
+static void note_quickest(int64_t *quickest, int64_t began)
+{
+    int64_t took = test_now() - began;
+    *quickest = took < *quickest ? took : *quickest;
+}
+
 static int trade_for_ever(void *argument)
 {
     struct queue_got got;
@@ -46,6 +56,7 @@ static void zombie_counts_as_dead(void)
 {
     pipc_queue *queue = queue_make("q", 2, 64);
     pid_t zombies[40];
+    int64_t quickest = INT64_MAX;
     dice = (uint64_t)test_now();
     for (unsigned i = 0; i < 40; i++) {
         zombies[i] = test_fork(trade_for_ever, queue);
@@ -57,8 +68,9 @@ static void zombie_counts_as_dead(void)
         int64_t began = test_now();
         empty(queue);
         queue_check_room(queue, 2, 64);
-        CHECK(test_now() - began < PIPC_SECONDS(20));
+        note_quickest(&quickest, began);
     }
+    CHECK(quickest < A_SECOND);
     for (unsigned i = 0; i < 40; i++)
         test_kill(zombies[i]);
     queue_end(queue, "q");
@@ -70,6 +82,7 @@ static void stopped_peer_costs_no_more_than_the_timeout(void)
 {
     pipc_queue *queue = queue_make("q", PLACES, 9000);
     pid_t child = test_fork(trade_for_ever, queue);
+    int64_t asking = INT64_MAX, waiting = INT64_MAX, telling = INT64_MAX;
     dice = (uint64_t)test_now();
     for (unsigned i = 0; i < 60; i++) {
         struct queue_got got;
@@ -79,16 +92,20 @@ static void stopped_peer_costs_no_more_than_the_timeout(void)
         int64_t began = test_now();
         int error = queue_receive(queue, pipc_exactly(9), &got, PIPC_NOWAIT);
         CHECK(error == PIPC_E_EMPTY || error == PIPC_E_BUSY);
-        CHECK(test_now() - began < PIPC_SECONDS(20));
+        note_quickest(&asking, began);
         began = test_now();
         CHECK_ERROR(queue_receive(queue, pipc_exactly(9), &got, PIPC_MS(5)), TIMEOUT);
-        CHECK(test_now() - began >= PIPC_MS(5) && test_now() - began < PIPC_SECONDS(20));
+        CHECK(test_now() - began >= PIPC_MS(5));
+        note_quickest(&waiting, began);
         began = test_now();
         queue_info(queue);
         CHECK_OK(pipc_queue_close(queue_join("q", 0)));
-        CHECK(test_now() - began < PIPC_SECONDS(20));
+        note_quickest(&telling, began);
         kill(child, SIGCONT);
     }
+    CHECK(asking < AT_ONCE);
+    CHECK(waiting < AT_ONCE);
+    CHECK(telling < A_SECOND);
     test_kill(child);
     CHECK_OK(pipc_queue_purge(queue, NULL));
     queue_check_room(queue, PLACES, 64);

@@ -10,11 +10,12 @@
 #include "points.h"
 #include "support_queue.h"
 
-#define PATIENCE PIPC_SECONDS(40)
-#define LOCKED   PIPC_MS(25)     /* a dead holder's lock; also what a call that does not wait waits for it, */
-#define ANSWERED PIPC_MS(35)     /* and answers a little later */
-#define A_SECOND PIPC_SECONDS(1) /* a dead one's place; and whatever needs no lock */
-#define REBUILD  20000           /* slots a millisecond */
+#define PATIENCE  PIPC_SECONDS(40)
+#define LOCKED    PIPC_MS(25)     /* a dead holder's lock; also what a call that does not wait waits for it, */
+#define ANSWERED  PIPC_MS(35)     /* and answers a little later */
+#define A_SECOND  PIPC_SECONDS(1) /* a dead one's place; and whatever needs no lock */
+#define REBUILD   20000           /* slots a millisecond, */
+#define A_MESSAGE PIPC_US(4)      /* and for each message: half of one is usual, cold memory takes more */
 
 enum { LARGEST = 9000, FEW = 4 };
 
@@ -126,11 +127,9 @@ static void leave_as_it_is(struct cost *cost)
     (void)cost;
 }
 
-static int64_t peek_after_a_holder(struct cost *cost)
+static int64_t time_of_peek(struct cost *cost)
 {
     struct queue_got got;
-    if (!die(cost) || !cost->held)
-        return -1;
     int64_t began = test_now();
     int error = queue_peek(cost->queue, pipc_any(), &got, PATIENCE);
     int64_t took = test_now() - began;
@@ -138,15 +137,27 @@ static int64_t peek_after_a_holder(struct cost *cost)
     return took;
 }
 
-static int64_t peek_with_few_slots(void *cost)
+static int64_t peek_with_few_slots(void *argument)
 {
+    struct cost *cost = argument;
     put_two_in(cost);
-    return peek_after_a_holder(cost);
+    return die(cost) && cost->held ? time_of_peek(cost) : -1;
 }
 
-static int64_t peek_with_many_slots(void *cost)
+static int64_t peek_with_many_slots(void *argument)
 {
-    return peek_after_a_holder(cost);
+    struct cost *cost = argument;
+    return die(cost) && cost->held ? time_of_peek(cost) : -1;
+}
+
+/* The worst that it can leave: it died in a rebuild itself. */
+static int64_t peek_after_a_rebuilder(void *argument)
+{
+    struct cost *cost = argument;
+    if (!die(cost) || !cost->held)
+        return -1;
+    cost->queue->control->undo_count = UINT32_MAX;
+    return time_of_peek(cost);
 }
 
 static void a_dead_lock_holder_costs_the_next_call_a_moment(void)
@@ -162,19 +173,48 @@ static void a_dead_lock_holder_costs_the_next_call_a_moment(void)
     tell(cost, "death-cost: lock");
 }
 
-/* More messages than the kernel's queue holds: all that follow lie in slots. */
+static void keep_one(struct cost *cost)
+{
+    CHECK_OK(pipc_queue_purge(cost->queue, NULL));
+    CHECK_OK(queue_send(cost->queue, 4, 0, 1, 8, PATIENCE));
+    CHECK_OK(queue_send(cost->queue, 1, 0, 1, 8, PATIENCE));
+}
+
+static int64_t peek_at_one(void *argument)
+{
+    keep_one(argument);
+    return peek_after_a_rebuilder(argument);
+}
+
 static void the_rebuild_of_many_slots_costs_a_millisecond_for_20000(void)
 {
     struct cost *cost = test_shared(sizeof *cost);
     uint32_t slots = (uint32_t)rig_trials(100000, 1000000);
     cost->queue = queue_make("many", slots, 64);
-    for (uint32_t i = 0; i < slots / 2; i++)
-        REQUIRE_OK(queue_send(cost->queue, 1 + i % 5, i % 3, i, 8, PATIENCE));
     cost->delays = (struct delays){.rig = "death-cost: rebuild", .bound = LOCKED + PIPC_MS(1) * slots / REBUILD};
-    at_each_point(cost, &choosy, leave_as_it_is, peek_with_many_slots);
+    at_each_point(cost, &choosy, keep_one, peek_at_one);
     queue_end(cost->queue, "many");
     CHECK(cost->delays.count > 0);
     tell(cost, "death-cost: rebuild");
+}
+
+/* More messages than the kernel's queue holds: all that follow lie in slots. A death costs a few links of their
+ * indexes; one in a rebuild costs another, which takes longer for each message than for a free slot. */
+static void a_death_beside_many_messages_costs_no_rebuild(void)
+{
+    struct cost *cost = test_shared(sizeof *cost);
+    uint32_t messages = (uint32_t)rig_trials(50000, 500000);
+    cost->queue = queue_make("full", 2 * messages, 64);
+    for (uint32_t i = 0; i < messages; i++)
+        REQUIRE_OK(queue_send(cost->queue, 1 + i % 5, i % 3, i, 8, PATIENCE));
+    cost->delays =
+        (struct delays){.rig = "death-cost: beside many", .bound = LOCKED + PIPC_MS(1) * 2 * messages / REBUILD};
+    at_each_point(cost, &choosy, leave_as_it_is, peek_with_many_slots);
+    cost->delays = (struct delays){.rig = "death-cost: in a rebuild", .bound = LOCKED + A_MESSAGE * (int64_t)messages};
+    at_each_point(cost, &choosy, leave_as_it_is, peek_after_a_rebuilder);
+    queue_end(cost->queue, "full");
+    CHECK(cost->delays.count > 0);
+    tell(cost, "death-cost: beside many");
 }
 
 /* ---- Its place (G5) ---- */
@@ -294,6 +334,7 @@ static const struct test tests[] = {
     {"G4", "a_dead_lock_holder_costs_the_next_call_a_moment", a_dead_lock_holder_costs_the_next_call_a_moment, 180},
     {"G4", "the_rebuild_of_many_slots_costs_a_millisecond_for_20000",
      the_rebuild_of_many_slots_costs_a_millisecond_for_20000, 300},
+    {"G4", "a_death_beside_many_messages_costs_no_rebuild", a_death_beside_many_messages_costs_no_rebuild, 300},
     {"G5", "the_place_of_a_dead_sender_is_there_again_in_a_second",
      the_place_of_a_dead_sender_is_there_again_in_a_second, 180},
     {"G4 Q7", "a_stopped_peer_holds_up_nothing_that_needs_no_lock", a_stopped_peer_holds_up_nothing_that_needs_no_lock,
