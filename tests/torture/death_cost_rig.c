@@ -229,7 +229,7 @@ static int64_t send_after_a_sender(void *argument)
 {
     struct cost *cost = argument;
     make_room(cost);
-    if (!die(cost))
+    if (!die(cost) || queue_info(cost->queue).messages == 1)
         return -1;
     int64_t began = test_now();
     int error = queue_send(cost->sender, 3, 0, 2, 64, PIPC_SECONDS(3));

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "points.h"
@@ -14,6 +15,8 @@ static struct board {
     _Atomic uint64_t next; /* trial */
     struct rig_part part;
     _Atomic uint64_t slow; /* calls that ended, but too late */
+    _Atomic uint64_t calls, late;
+    char latest[240]; /* what the slowest did */
     _Atomic int64_t worst;
     char doing[240];
 } * board;
@@ -36,8 +39,12 @@ void watch_call_begins(void)
 void watch_call_ends(void)
 {
     int64_t took = test_now() - began;
-    if (took > atomic_load(&board->worst))
+    atomic_fetch_add(&board->calls, 1);
+    atomic_fetch_add(&board->late, took > WATCH_LATE);
+    if (took > atomic_load(&board->worst)) {
         atomic_store(&board->worst, took);
+        memcpy(board->latest, board->doing, sizeof board->latest);
+    }
     if (took <= WATCH_HANG)
         return;
     atomic_fetch_add(&board->slow, 1);
@@ -69,6 +76,17 @@ static int serve(void *argument)
     return 0;
 }
 
+/* The watcher's own naps, and how many of them the machine made late. */
+static uint64_t naps, late_naps;
+
+static void nap(void)
+{
+    int64_t before = test_now();
+    test_sleep(PIPC_MS(5));
+    naps++;
+    late_naps += test_now() - before > WATCH_LATE;
+}
+
 /* Waits for the child's end. True: by itself. */
 static bool follow(pid_t child, struct rig_figures *figures)
 {
@@ -85,7 +103,7 @@ static bool follow(pid_t child, struct rig_figures *figures)
             test_kill(child);
             return false;
         }
-        test_sleep(PIPC_MS(5));
+        nap();
     }
     if (WIFSIGNALED(status))
         tell("signal", WTERMSIG(status));
@@ -94,11 +112,25 @@ static bool follow(pid_t child, struct rig_figures *figures)
     return status == 0;
 }
 
+static void judge_late(const struct watch *watch)
+{
+    char sentence[400];
+    uint64_t calls = atomic_load(&board->calls), late = atomic_load(&board->late);
+    uint64_t most = calls / WATCH_LATE_ONE_IN + (naps ? calls * late_naps / naps : 0);
+    snprintf(sentence, sizeof sentence, "%s: %llu of %llu calls took more than 100 ms, the slowest %.3f ms: %s",
+             watch->rig, (unsigned long long)late, (unsigned long long)calls, (double)atomic_load(&board->worst) / 1e6,
+             board->latest);
+    printf("LATE|%s; %llu of the watcher's %llu naps\n", sentence, (unsigned long long)late_naps,
+           (unsigned long long)naps);
+    test_check(calls < WATCH_LATE_LEAST || late <= most, false, __FILE__, __LINE__, sentence);
+}
+
 void watch_trials(const struct watch *watch)
 {
     struct rig_figures figures = {.rig = watch->rig};
     int crashes = 0;
     board = test_shared(sizeof *board);
+    naps = late_naps = 0;
     board->part = rig_part(watch->trials);
     atomic_store(&board->next, board->part.first);
     while (!follow(test_fork(serve, (void *)watch), &figures) && ++crashes < MOST_CRASHES)
@@ -106,5 +138,6 @@ void watch_trials(const struct watch *watch)
     figures.trials = atomic_load(&board->next) - board->part.first;
     figures.hangs += atomic_load(&board->slow);
     figures.worst_delay = atomic_load(&board->worst);
+    judge_late(watch);
     rig_tell(&figures);
 }

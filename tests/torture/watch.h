@@ -8,6 +8,13 @@
 /* A call that takes longer is a hang: the calls' own limits are 1 ms, 25 ms (the lock) and 1 s (a builder). */
 #define WATCH_HANG PIPC_SECONDS(5)
 
+/* One that takes longer than that is late, unless it waits for a builder. Some are, where bytes are such that a wait is
+ * due, or the machine stands still; so of a thousand calls or more one in WATCH_LATE_ONE_IN may be late, and as many
+ * times as the watcher's own naps were. */
+#define WATCH_LATE PIPC_MS(100)
+
+enum { WATCH_LATE_ONE_IN = 100, WATCH_LATE_LEAST = 1000 };
+
 struct watch {
     const char *rig; /* its name among the figures */
     void (*begin)(void *prey);
