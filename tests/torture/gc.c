@@ -2,14 +2,17 @@
 #include "gc.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "probe.h"
 #include "support_queue.h"
 
+enum { PLACES = 4, BYTES = 64 };
+
 void gc_begin_living(struct gc_living *living)
 {
-    *living = (struct gc_living){.queue = queue_make("live", 4, 64)};
-    REQUIRE_OK(pipc_shm_open(&living->shm, test_name("live"), PIPC_CREATE, &(pipc_shm_options){.size = 64}));
+    *living = (struct gc_living){.queue = queue_make("live", PLACES, BYTES)};
+    REQUIRE_OK(pipc_shm_open(&living->shm, test_name("live"), PIPC_CREATE, &(pipc_shm_options){.size = BYTES}));
 }
 
 /* Both still work: under their names, and in the hands of who has them. */
@@ -22,6 +25,32 @@ void gc_check_living(struct gc_living *living)
     CHECK_OK(pipc_queue_close(joined));
     CHECK_OK(pipc_shm_open(&again, test_name("live"), PIPC_READ, NULL));
     CHECK_OK(pipc_shm_close(again));
+}
+
+static unsigned char *memory_of(struct gc_living *living)
+{
+    void *bytes;
+    REQUIRE_OK(pipc_shm_map(living->shm, PIPC_READ | PIPC_WRITE, &bytes));
+    return bytes;
+}
+
+void gc_fill_living(struct gc_living *living)
+{
+    unsigned char *bytes = memory_of(living);
+    memset(bytes, 77, BYTES);
+    CHECK_OK(pipc_shm_unmap(living->shm, bytes));
+    for (unsigned i = 0; i < PLACES; i++)
+        CHECK_OK(queue_send(living->queue, 1 + i, 0, i, BYTES, PIPC_NOWAIT));
+}
+
+void gc_check_kept(struct gc_living *living)
+{
+    unsigned char *bytes = memory_of(living);
+    for (unsigned i = 0; i < BYTES; i++)
+        CHECK_EQUAL(bytes[i], 77);
+    CHECK_OK(pipc_shm_unmap(living->shm, bytes));
+    for (unsigned i = 0; i < PLACES; i++)
+        queue_expect(living->queue, pipc_any(), i);
 }
 
 void gc_end_living(struct gc_living *living)

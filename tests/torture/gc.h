@@ -17,6 +17,10 @@ void gc_begin_living(struct gc_living *living);
 /* Both still work: under their names, and in the hands of who has them. */
 void gc_check_living(struct gc_living *living);
 
+/* Puts messages, a number into the memory; looks whether they are still there. In between no gc_check_living(). */
+void gc_fill_living(struct gc_living *living);
+void gc_check_kept(struct gc_living *living);
+
 void gc_end_living(struct gc_living *living);
 
 struct gc_tally {
