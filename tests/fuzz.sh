@@ -64,19 +64,23 @@ privately() # command...
     "$@"
 }
 
-# A seed for each: libFuzzer starts from nothing otherwise, and takes long to try anything long.
+# Begins with the seeds of fuzz/corpus: from nothing libFuzzer takes long to try anything long. Whoever tried nothing failed.
 fuzz() # backend, fuzzer; one line in figures.BACKEND
 {
     corpus=$work/corpus/$1-$2 findings=$work/findings/$1-$2- log=$work/log.$1-$2
     mkdir -p -- "$corpus" "$work/findings"
-    seeds=$tests/fuzz/corpus/$2
-    [ -d "$seeds" ] || seeds=
     answer=0
-    # shellcheck disable=SC2086 # no folder of seeds is no argument
     privately "$work/$1/fuzz/${2}_fuzz" -max_total_time="$seconds" -timeout=30 -len_control=0 -max_len=300 \
-        -print_final_stats=1 -artifact_prefix="$findings" "$corpus" $seeds >"$log" 2>&1 </dev/null || answer=$?
+        -print_final_stats=1 -artifact_prefix="$findings" "$corpus" "$tests/fuzz/corpus/$2" >"$log" 2>&1 </dev/null ||
+        answer=$?
     tries=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-    found=$([ "$answer" -eq 0 ] && echo nothing || echo "FOUND, see $log")
+    found=nothing
+    if [ "$answer" -ne 0 ]; then
+        found="FOUND, see $log"
+    elif [ "${tries:-0}" -eq 0 ]; then
+        found="FAILED: no input was tried, see $log"
+        answer=1
+    fi
     echo "$1|$2|${tries:-0}|$found" >>"$work/figures.$1"
     return "$answer"
 }
@@ -103,7 +107,7 @@ other=$!
 fuzz_backend posix || status=1
 wait "$other" || status=1
 awk -F '|' '
-    BEGIN { printf "%-7s %-10s %12s  %s\n", "build", "fuzzer", "inputs", "found" }
-    { printf "%-7s %-10s %12s  %s\n", $1, $2, $3, $4 }' "$work/figures.sysv" "$work/figures.posix"
+    BEGIN { printf "%-7s %-13s %12s  %s\n", "build", "fuzzer", "inputs", "found" }
+    { printf "%-7s %-13s %12s  %s\n", $1, $2, $3, $4 }' "$work/figures.sysv" "$work/figures.posix"
 [ "$status" -eq 0 ] || grep -aE '^FOUND\||^Base64:|SUMMARY:' "$work"/log.* >&2 || true
 exit $status

@@ -115,6 +115,39 @@ static void a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven(voi
     CHECK_EQUAL(test_in_private_ipc(0, lose_objects, NULL), 0);
 }
 
+/* A peer writes the header's label over, then the queue is removed by name: the kernel queue cannot be found by the
+ * label any more, and nothing else leads to it. */
+static int write_label_over(void *argument)
+{
+    (void)argument;
+    size_t bytes;
+    bool listed = probe_queues_can_be_listed();
+    pipc_queue *live = queue_make("live", 3, 8), *queue = queue_make("q", 3, 8);
+    struct pipc_object *object = probe_map(PIPC_KIND_QUEUE, test_name("q"), &bytes);
+    REQUIRE(object != NULL && object->queue_label != 0);
+    uint64_t label = object->queue_label;
+    object->queue_label ^= UINT64_C(0x42f2);
+    probe_unmap(object, bytes);
+    CHECK_OK(pipc_queue_remove(test_name("q")));
+    CHECK_ERROR(queue_send(queue, 1, 0, 1, 8, PIPC_NOWAIT), REMOVED);
+    CHECK_OK(pipc_queue_close(queue));
+    const pipc_found *found = find(gather(pipc_each), PIPC_KIND_QUEUE, "q");
+    CHECK((found != NULL) == listed);
+    CHECK(!found || (found->state == PIPC_FOUND_ORPHAN && found->verdict == PIPC_VERDICT_GARBAGE));
+    CHECK_EQUAL(gather(reap_all)->verdicts[PIPC_VERDICT_REAPED], listed);
+    CHECK_EQUAL(probe_queue_remove_labelled(test_name("q"), label), !listed); /* what cannot be proven stays */
+    CHECK_EQUAL(gather(pipc_each)->count, 1);
+    queue_end(queue_make("q", 3, 8), "q");
+    queue_end(live, "live");
+    CHECK_EQUAL(probe_remove_everything(ignore), 0);
+    return 0;
+}
+
+static void a_kernel_queue_whose_label_was_written_over_is_reaped_after_the_removal(void)
+{
+    CHECK_EQUAL(test_in_private_ipc(0, write_label_over, NULL), 0);
+}
+
 /* The same kernel queues, but another /dev/shm: their objects only seem to be gone. */
 static int look_elsewhere(void *argument)
 {
@@ -143,6 +176,8 @@ static const struct test tests[] = {
     {"Q14", "what_is_whole_is_never_reaped_however_unused", what_is_whole_is_never_reaped_however_unused, 0},
     {"Q14", "a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven",
      a_kernel_queue_without_an_object_is_reaped_if_that_can_be_proven, 0},
+    {"G6", "a_kernel_queue_whose_label_was_written_over_is_reaped_after_the_removal",
+     a_kernel_queue_whose_label_was_written_over_is_reaped_after_the_removal, 0},
     {"Q14", "objects_that_lie_elsewhere_are_not_taken_for_gone", objects_that_lie_elsewhere_are_not_taken_for_gone, 0},
 };
 

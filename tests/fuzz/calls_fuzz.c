@@ -1,4 +1,4 @@
-/* A sequence of calls by one process, compared with a model of the contract. */
+/* A sequence of calls on a queue by one process, compared with a model of the contract. */
 #include <string.h>
 
 #include "fuzz.h"
