@@ -194,19 +194,32 @@ static bool show_file(DIR *directory, const char *entry, visitor *visit, void *a
     return go_on;
 }
 
-static int each_file(visitor *visit, void *argument, bool *go_on)
+typedef bool shower(DIR *directory, const char *entry, visitor *visit, void *argument, int *error);
+
+/* Shows the entries of a directory, and closes it. */
+static int each_entry(DIR *directory, const char *path, shower *show, visitor *visit, void *argument, bool *go_on)
 {
     int error = 0;
-    DIR *directory = opendir("/dev/shm");
-    if (!directory && (error = lacks_descriptor("opendir", "/dev/shm")) != 0)
-        return error;
-    if (!directory)
-        return pipc_fail(errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), "opendir(\"/dev/shm\"): %s",
-                         strerror(errno));
-    for (struct dirent *entry; *go_on && (entry = readdir(directory));)
-        *go_on = show_file(directory, entry->d_name, visit, argument, &error);
+    struct dirent *entry;
+    while (*go_on && (errno = 0, entry = readdir(directory)) != NULL)
+        *go_on = show(directory, entry->d_name, visit, argument, &error);
+    if (*go_on && errno)
+        error = pipc_fail(PIPC_E_SYSTEM, "readdir(\"%s\"): %s", path, strerror(errno));
     closedir(directory);
     return error;
+}
+
+static int each_file(visitor *visit, void *argument, bool *go_on)
+{
+    static const char path[] = "/dev/shm";
+    int error;
+    DIR *directory = opendir(path);
+    if (directory)
+        return each_entry(directory, path, show_file, visit, argument, go_on);
+    if ((error = lacks_descriptor("opendir", path)) != 0)
+        return error;
+    return pipc_fail(errno == ENOMEM ? PIPC_E_NO_MEMORY : pipc_error_from(errno), "opendir(\"%s\"): %s", path,
+                     strerror(errno));
 }
 
 /* ---- Kernel queues ---- */
@@ -294,14 +307,9 @@ static bool show_queue(DIR *directory, const char *entry, visitor *visit, void *
 
 static int each_queue_in(const char *path, visitor *visit, void *argument, bool *go_on)
 {
-    int error = 0;
     DIR *directory = opendir(path);
-    if (!directory)
-        return lacks_descriptor("opendir", path);
-    for (struct dirent *entry; *go_on && (entry = readdir(directory));)
-        *go_on = show_queue(directory, entry->d_name, visit, argument, &error);
-    closedir(directory);
-    return error;
+    return directory ? each_entry(directory, path, show_queue, visit, argument, go_on)
+                     : lacks_descriptor("opendir", path);
 }
 
 /* Where the mqueue file system is mounted; the same one is not shown twice in a row. */

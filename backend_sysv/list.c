@@ -199,7 +199,7 @@ static bool look(struct pipc_be_sight *sight, int id, const struct shmid_ds *fac
 
 int pipc_be_each(bool (*visit)(struct pipc_be_sight *sight, void *argument), void *argument)
 {
-    struct shmid_ds facts;
+    struct shmid_ds facts = {0};            /* memcheck does not know what SHM_STAT_ANY fills */
     int last = shmctl(0, SHM_INFO, &facts); /* fills a struct shm_info, which is smaller */
     if (last < 0)
         return pipc_fail(pipc_error_from(errno), "shmctl(SHM_INFO): %s", strerror(errno));

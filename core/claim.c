@@ -216,35 +216,49 @@ int pipc_queue_lock_slowly(struct pipc_queue *queue, struct pipc_patience *patie
     return error;
 }
 
-/* Notes the words of places that should have a message in the kernel, or whose sender is dead. Begins anywhere, so
- * that in the end every reservation is judged. */
-static void note_places(struct pipc_queue *queue) /* model: slots.pml, note_places */
+/* Notes the words of places that should have a message in the kernel, or whose sender is dead. The noted make a chain,
+ * and the others, of which there may be a million, are left untouched. Tells the last noted one + 1, or 0. Begins
+ * anywhere, so that in the end every reservation is judged. */
+static uint32_t note_places(struct pipc_queue *queue) /* model: slots.pml, note_places */
 {
-    uint32_t first = (uint32_t)(pipc_random() % queue->max_messages), judged = 0;
+    uint32_t first = (uint32_t)(pipc_random() % queue->max_messages), judged = 0, last = 0;
     for (uint32_t i = 0; i < queue->max_messages; i++) {
         uint32_t at = (first + i) % queue->max_messages;
         uint64_t word = atomic_load(&queue->words[at]);
         bool lost = pipc_word_state(word) == PIPC_SLOT_SENT ||
                     (pipc_word_state(word) == PIPC_SLOT_RESERVED && judged++ < PIPC_MOST_JUDGED &&
                      pipc_is_dead(pipc_word_owner(word), pipc_queue_namespace(queue)));
-        queue->slots[at].noted = lost ? word : 0;
+        if (!lost)
+            continue;
+        queue->slots[at].noted = word;
+        queue->slots[at].noted_before = last;
+        last = at + 1;
     }
+    return last;
 }
 
-/* Tells how many places are taken afterwards. */
-static uint64_t free_noted(struct pipc_queue *queue)
+/* A peer may have scribbled on the chain: no more of it is followed than there are places. */
+static void free_noted(struct pipc_queue *queue, uint32_t last)
 {
-    uint64_t freed = 0, taken = 0;
-    for (uint32_t at = 0; at < queue->max_messages; at++) {
-        uint64_t word = queue->slots[at].noted;
+    uint64_t freed = 0;
+    for (uint32_t i = 0; i < queue->max_messages && last - 1 < queue->max_messages; i++) {
+        const volatile struct pipc_slot *place = &queue->slots[last - 1];
+        uint64_t word = place->noted;
         enum pipc_slot_state state = pipc_word_state(word);
         if (state == PIPC_SLOT_SENT || state == PIPC_SLOT_RESERVED)
             /* model: slots.pml, free_noted */
-            freed += atomic_compare_exchange_strong(&queue->words[at], &word, pipc_word_as(word, PIPC_SLOT_FREE));
-        taken += pipc_word_state(atomic_load(&queue->words[at])) != PIPC_SLOT_FREE;
+            freed += atomic_compare_exchange_strong(&queue->words[last - 1], &word, pipc_word_as(word, PIPC_SLOT_FREE));
+        last = place->noted_before;
     }
     if (freed)
         pipc_word_bump(&queue->control->room, INT_MAX);
+}
+
+static uint64_t places_taken(const struct pipc_queue *queue)
+{
+    uint64_t taken = 0;
+    for (uint32_t at = 0; at < queue->max_messages; at++)
+        taken += pipc_word_state(atomic_load(&queue->words[at])) != PIPC_SLOT_FREE;
     return taken;
 }
 
@@ -255,7 +269,7 @@ int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
     int error;
     atomic_store(&control->audit_wanted, 0);
     PIPC_POINT("audit: begun, nothing noted");
-    note_places(queue); /* model: slots.pml, audit */
+    uint32_t last = note_places(queue); /* model: slots.pml, audit */
     PIPC_POINT("audit: noted");
     while ((error = pipc_claim_next(queue, &claimed, pulls)) == 0 && (error = pipc_stow(queue, &claimed)) == 0)
         ;
@@ -264,7 +278,9 @@ int pipc_audit(struct pipc_queue *queue, struct pipc_pulls *pulls)
     if (error != PIPC_E_EMPTY)
         return error;
     PIPC_POINT("audit: pulled, not freed");
-    uint64_t before = pipc_messages_in_books(control), taken = free_noted(queue);
+    uint64_t before = pipc_messages_in_books(control);
+    free_noted(queue, last);
+    uint64_t taken = places_taken(queue);
     uint64_t after = pipc_messages_in_books(control), in_books = before < after ? before : after;
     PIPC_POINT("audit: freed, books not balanced");
     if (in_books > taken) /* the killed took them along */

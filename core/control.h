@@ -85,10 +85,10 @@ struct pipc_slot {
     uint32_t type;
     uint32_t priority;
     _Atomic uint32_t length;
-    uint32_t spare;
+    uint32_t noted_before; /* with `noted`: the place that was noted before this one + 1, 0 = none */
     struct pipc_index_node by_priority;
     struct pipc_index_node by_type;
-    uint64_t noted; /* by the audit: the word as it was */
+    uint64_t noted; /* the word as it was when the audit noted this place */
 };
 
 _Static_assert(offsetof(struct pipc_control, max_messages) <= 512, "every value of each live byte can be tried");

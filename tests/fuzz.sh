@@ -36,7 +36,7 @@ build() # backend
     cmake -S "$root" -B "$work/$1" -DPIPC_BACKEND="$1" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DPIPC_SANITIZE=fuzzer-no-link,address,undefined -DPIPC_BUILD_FUZZERS=ON -DPIPC_BUILD_TESTS=OFF \
         -DPIPC_BUILD_EXAMPLES=OFF -DPIPC_INSTALL=OFF &&
-        cmake --build "$work/$1" --parallel
+        cmake --build "$work/$1" --parallel "$(nproc)"
 }
 
 chosen() # names...

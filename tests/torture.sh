@@ -37,7 +37,7 @@ work=$(CDPATH='' cd -- "$work" && pwd)
 build() # backend
 {
     cmake -S "$root" -B "$work/$1" -DPIPC_BACKEND="$1" -DPIPC_BUILD_EXAMPLES=OFF -DPIPC_BUILD_TOOL=ON -DPIPC_INSTALL=OFF &&
-        cmake --build "$work/$1" --parallel
+        cmake --build "$work/$1" --parallel "$(nproc)"
 }
 
 rigs() # names...: the executables, under both backends

@@ -20,12 +20,9 @@ struct crew_board {
     _Atomic uint64_t hangs;
 };
 
-/* Which points a crew is sent to, and tells about. */
-enum crew_points { CREW_POINTS_OF_QUEUES, CREW_POINTS_OF_NAMES };
-
 struct crew {
     struct crew_board *board;
-    enum crew_points points;
+    const char *const *points; /* how the names of those begin at which its members are to die; NULL ends them */
     unsigned seats;
     unsigned spared; /* the first so many live until the end: they tell how long a call was held up */
     int64_t life;    /* the longest that one lives, ns */
@@ -55,10 +52,10 @@ void crew_end(struct crew *crew);
 /* A member is alive and well: to be called around each call that it makes. */
 void crew_beat(struct crew *crew, unsigned seat);
 
-/* In the long form: one line for each of its points that was reached,
- *     POINT|backend|name|kills|times reached|enough, rare or few
- * and a check that at none but the rare ones too few have died: less than 100 of as many kills as `long_form`, in a
- * shorter run less than as large a part of them (from a tenth of the long form on: before, chance has a say). */
+/* In the long form: one line for each of its points,
+ *     POINT|backend|name|kills|times reached
+ * and when as many were killed as in `long_form`, a check that at each of its points, without exception, a hundred
+ * were. */
 void crew_tell(const struct crew *crew, uint64_t long_form);
 
 #endif

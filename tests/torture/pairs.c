@@ -17,7 +17,7 @@
 
 enum { MOST_POINTS = 128, MOST_PLACES = 2 * MOST_POINTS, MOST_FUTILE = 30 };
 /* In percent, and one less. */
-enum { FIRST_CAME = 95, BOTH_CAME = 20 };
+enum { FIRST_CAME = 75, BOTH_CAME = 20 };
 #define RELEASE_EVERY PIPC_MS(5)
 
 /* When who comes to its point. */

@@ -171,6 +171,8 @@ static void go_through(struct storm *storm, int64_t until)
     storm->figures.trials++;
 }
 
+static const char *const points[] = {"lock: ", "mutex: ", "semaphore: ", "wait: ", NULL};
+
 static void storm_of_deaths_over_a_lock_and_a_semaphore(void)
 {
     struct storm storm = {.yard = test_shared(sizeof *storm.yard), .figures = {.rig = "sync"}};
@@ -178,7 +180,7 @@ static void storm_of_deaths_over_a_lock_and_a_semaphore(void)
     int64_t until = rig_deadline(PIPC_SECONDS(15));
     uint64_t goal = rig_trials(2500, LONG_FORM), turns = 0, told = 0, taken = 0;
     storm.crew = (struct crew){.board = board,
-                               .points = CREW_POINTS_OF_QUEUES,
+                               .points = points,
                                .seats = SEATS,
                                .spared = 1,
                                .life = PIPC_MS(20),
