@@ -272,6 +272,26 @@ static void an_audit_frees_no_place_whose_message_has_just_come(void)
     empty_and_whole(queue, 2, 8);
 }
 
+/* Of the places that an audit noted each tells the one before it. Those numbers can be scribbled on as well. */
+static void an_audit_whose_notes_are_scribbled_on_comes_to_its_end(void)
+{
+    enum { PLACES = 3 };
+    const uint32_t lies[] = {0, 1, PLACES, PLACES + 1, UINT32_MAX}; /* the second: place 0 comes after itself */
+    for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
+        pipc_queue *queue = queue_make("q", PLACES, 64);
+        for (uint64_t number = 1; number <= PLACES; number++)
+            send_now(queue, number, 8);
+        for (unsigned stolen = 0; stolen < PLACES; stolen++)
+            REQUIRE(probe_queue_steal(test_name("q")));
+        pid_t auditor = holes_stopped(HOLES_PLAN(queue, "audit: pulled, not freed"), receive);
+        for (unsigned place = 0; place < PLACES; place++)
+            queue->slots[place].noted_before = lies[i];
+        CHECK_EQUAL(holes_resumed(auditor), 100);
+        CHECK_ERROR(queue_receive(queue, pipc_any(), &(struct queue_got){0}, PIPC_MS(500)), TIMEOUT);
+        empty_and_whole(queue, PLACES, 64);
+    }
+}
+
 static void a_length_that_lies_is_cut_to_what_a_place_holds(void)
 {
     enum { MOST = 9000 };
@@ -408,6 +428,8 @@ static const struct test tests[] = {
     {"G5 Q15", "a_purge_cut_short_is_finished_by_the_next", a_purge_cut_short_is_finished_by_the_next, 0},
     {"G1", "an_audit_frees_no_place_whose_message_has_just_come", an_audit_frees_no_place_whose_message_has_just_come,
      0},
+    {"G4 G6", "an_audit_whose_notes_are_scribbled_on_comes_to_its_end",
+     an_audit_whose_notes_are_scribbled_on_comes_to_its_end, 0},
     {"G6", "a_length_that_lies_is_cut_to_what_a_place_holds", a_length_that_lies_is_cut_to_what_a_place_holds, 0},
     {"G4", "a_stopped_holder_is_not_robbed", a_stopped_holder_is_not_robbed, 20},
     {"Q12 G4", "a_signal_ends_the_wait_for_a_stopped_holder", a_signal_ends_the_wait_for_a_stopped_holder, 0},
