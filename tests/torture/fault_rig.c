@@ -389,7 +389,7 @@ static void survive(const char *rig, const struct scene_play *plays, unsigned co
     snprintf(name, sizeof name, "%s", test_name("fault"));
     stage.trial->scene.name = name;
     stage.figures->rig = rig;
-    stage.deadline = rig_deadline(PIPC_SECONDS(40)); /* well before the short form loses patience with the child */
+    stage.deadline = rig_deadline(PIPC_SECONDS(15)); /* in the short form, of which only the reaping needs it all */
     CHECK_EQUAL(test_in_private_ipc(0, perform_all, &stage), 0);
     rig_tell(stage.figures);
 }
