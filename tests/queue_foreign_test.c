@@ -127,7 +127,7 @@ static void forged_messages_are_dropped(void)
 }
 
 /* As many foreign messages as the kernel's queue takes: sends find another way; receives may say "damaged" while
- * they throw the flood away, but must come through it, in order, and never say "empty". */
+ * they throw the flood away, or "busy" where that takes long, but must come through it, in order, and never say "empty". */
 static void kernel_queue_full_of_foreign_messages_stops_nobody(void)
 {
     unsigned char text[32] = {7};
@@ -140,7 +140,7 @@ static void kernel_queue_full_of_foreign_messages_stops_nobody(void)
     for (unsigned tries = 0; tries < 200 && received < 20; tries++) {
         struct queue_got got;
         int error = queue_receive(queue, pipc_any(), &got, PIPC_NOWAIT);
-        REQUIRE(error == 0 || error == PIPC_E_DAMAGED);
+        REQUIRE(error == 0 || error == PIPC_E_DAMAGED || error == PIPC_E_BUSY);
         if (error == 0)
             REQUIRE_EQUAL(got.number, received++);
     }
