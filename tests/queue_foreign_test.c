@@ -127,7 +127,8 @@ static void forged_messages_are_dropped(void)
 }
 
 /* As many foreign messages as the kernel's queue takes: sends find another way; receives may say "damaged" while
- * they throw the flood away, or "busy" where that takes long, but must come through it, in order, and never say "empty". */
+ * they throw the flood away, or "busy" where that takes long, but must come through it, in order, and never say
+ * "empty". */
 static void kernel_queue_full_of_foreign_messages_stops_nobody(void)
 {
     unsigned char text[32] = {7};
