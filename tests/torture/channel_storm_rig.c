@@ -441,18 +441,8 @@ static void go_through(struct storm *storm, const struct weather *weather, uint6
 static void prepare(struct storm *storm)
 {
     for (unsigned i = 0; i < WEATHERS; i++) {
-        storm->late[i].rig = "channel-storm", storm->no_room[i].rig = "channel-storm: room";
-        storm->late[i].what = storm->no_room[i].what = weathers[i].name;
-        storm->late[i].bound = weathers[i].stops ? AGAIN : HELD_UP;
-        storm->no_room[i].bound = AGAIN;
-    }
-}
-
-static void judge_delays(const struct storm *storm)
-{
-    for (unsigned i = 0; i < WEATHERS; i++) {
-        delays_judge_half(&storm->late[i]);
-        delays_judge_half(&storm->no_room[i]);
+        delays_begin(&storm->late[i], "channel-storm", weathers[i].name, weathers[i].stops ? AGAIN : HELD_UP);
+        delays_begin(&storm->no_room[i], "channel-storm: room", weathers[i].name, AGAIN);
     }
 }
 
@@ -486,7 +476,8 @@ static void storm_of_deaths_over_a_channel_loses_doubles_tears_and_strands_nothi
            storm.figures.trials, storm.records, storm.excused, storm.marked, storm.skipped, storm.missed,
            board->suicides);
     CHECK(storm.records > 0);
-    judge_delays(&storm);
+    delays_judge_halves(storm.late, WEATHERS);
+    delays_judge_halves(storm.no_room, WEATHERS);
     crew_tell(&storm.crew, LONG_FORM);
     rig_tell(&storm.figures);
 }

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+void delays_begin(struct delays *delays, const char *rig, const char *what, int64_t bound)
+{
+    *delays = (struct delays){.rig = rig, .what = what, .bound = bound};
+}
+
 void delays_note(struct delays *delays, int64_t took, int64_t stall)
 {
     delays->took[delays->count++ % DELAYS_KEPT] = took;
@@ -77,4 +82,10 @@ void delays_try(struct delays *delays, const char *where, int64_t (*once)(void *
     snprintf(sentence, sizeof sentence, "%s: %s, \"%s\": the quickest of %u took %.3f ms, promised are %.3f",
              delays->rig, delays->what, where, tries, ms(quickest), ms(delays->bound));
     test_check(quickest <= delays->bound || test_failures() > 0, false, __FILE__, __LINE__, sentence);
+}
+
+void delays_judge_halves(const struct delays *delays, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        delays_judge_half(&delays[i]);
 }

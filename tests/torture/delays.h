@@ -18,6 +18,8 @@ struct delays {
     int64_t took[DELAYS_KEPT]; /* the latest of them, for the median */
 };
 
+void delays_begin(struct delays *delays, const char *rig, const char *what, int64_t bound);
+
 /* One more. `stall`: the longest that the machine kept a process from running meanwhile, which mostly slept. Those
  * that work stand still longer, one after the other: a few times that is no fault of the library's, and if it is more
  * than DELAYS_STALL nothing is said about this one. */
@@ -31,6 +33,7 @@ void delays_tell(const struct delays *delays);
 /* The same; and fails if more than half were later than promised (of fewer than DELAYS_LEAST undisturbed nothing is
  * said). */
 void delays_judge_half(const struct delays *delays);
+void delays_judge_halves(const struct delays *delays, unsigned count); /* each of them */
 
 /* Does it once, and again until it keeps the promise, DELAYS_TRIES times at most; fails, naming `where`, if even the
  * quickest did not. once() answers how long it took, or less than 0 if nothing could be seen this time. */

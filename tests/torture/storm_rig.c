@@ -239,18 +239,8 @@ static void go_through(struct storm *storm, const struct weather *weather, uint6
 static void prepare(struct storm *storm)
 {
     for (unsigned i = 0; i < WEATHERS; i++) {
-        storm->late[i].rig = "storm", storm->no_room[i].rig = "storm: room";
-        storm->late[i].what = storm->no_room[i].what = weathers[i].name;
-        storm->late[i].bound = weathers[i].stops ? AGAIN : HELD_UP;
-        storm->no_room[i].bound = AGAIN;
-    }
-}
-
-static void judge_delays(const struct storm *storm)
-{
-    for (unsigned i = 0; i < WEATHERS; i++) {
-        delays_judge_half(&storm->late[i]);
-        delays_judge_half(&storm->no_room[i]);
+        delays_begin(&storm->late[i], "storm", weathers[i].name, weathers[i].stops ? AGAIN : HELD_UP);
+        delays_begin(&storm->no_room[i], "storm: room", weathers[i].name, AGAIN);
     }
 }
 
@@ -300,7 +290,8 @@ static void storm_of_deaths_loses_doubles_tears_and_strands_nothing(void)
            " of the deaths at a point\n",
            storm.figures.trials, storm.messages, storm.excused, board->suicides);
     CHECK(storm.messages > 0);
-    judge_delays(&storm);
+    delays_judge_halves(storm.late, WEATHERS);
+    delays_judge_halves(storm.no_room, WEATHERS);
     crew_tell(&storm.crew, LONG_FORM);
     rig_tell(&storm.figures);
 }
