@@ -135,9 +135,10 @@ int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **ad
     return 0;
 }
 
-void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address)
+void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address, void *other)
 {
     char *base = (char *)address - pipc_page();
+    (void)other; /* mappings are not counted */
     if (base != (char *)memory->object) {
         munmap(base, memory->length);
         return;

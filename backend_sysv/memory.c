@@ -4,7 +4,8 @@
  *
  * Attachments (M5) are counted by the kernel, one for each area of address space that shows the
  * segment. So a handle has exactly one, of the whole segment, for as long as it lives: the keeper. The
- * first mapping is not another shmat but the loan of the keeper's data; the protection asked for is
+ * first mapping is not another shmat but the loan of the keeper's data, and when the keeper's mapping ends
+ * before others, one of those becomes the keeper. The protection asked for is
  * put on the whole of it, because protecting, locking or advising a part would split the area in two
  * and count twice. Whoever locks or advises a mapping therefore includes the page before it.
  */
@@ -110,27 +111,43 @@ static int lend(struct pipc_be_memory *memory, uint32_t access, void **address)
     return 0;
 }
 
+/* Attached with all rights of the handle, for it may become the keeper. */
+static int attach_another(const struct pipc_be_memory *memory, uint32_t access, void **address)
+{
+    char *base = shmat(memory->id, NULL, memory->writable ? 0 : SHM_RDONLY);
+    if (base == (void *)-1)
+        return map_failed(memory, "shmat");
+    if (memory->writable && !(access & PIPC_WRITE) && mprotect(base, memory->length, PROT_READ) != 0) {
+        int error = map_failed(memory, "mprotect");
+        shmdt(base);
+        return error;
+    }
+    *address = base + pipc_page();
+    return 0;
+}
+
 int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **address)
 {
     *address = NULL;
     if (!memory->lent)
         return lend(memory, access, address);
-    char *base = shmat(memory->id, NULL, access & PIPC_WRITE ? 0 : SHM_RDONLY);
-    if (base == (void *)-1)
-        return map_failed(memory, "shmat");
-    *address = base + pipc_page();
-    return 0;
+    return attach_another(memory, access, address);
 }
 
-void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address)
+/* The keeper stays as long as it is the only one; else a mapping that stays is the keeper from now on. */
+void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address, void *other)
 {
-    char *base = (char *)address - pipc_page();
-    if (base != (char *)memory->object) {
-        shmdt(base);
+    struct pipc_object *base = (void *)((char *)address - pipc_page());
+    if (base == memory->object && !other) {
+        memory->lent = false;
+        protect(memory, PIPC_READ);
         return;
     }
-    memory->lent = false;
-    protect(memory, PIPC_READ);
+    if (base == memory->object) {
+        memory->object = (void *)((char *)other - pipc_page());
+        memory->guarded = false; /* as far as is known */
+    }
+    shmdt(base);
 }
 
 int pipc_be_memory_attachments(struct pipc_be_memory *memory, uint64_t *count)

@@ -178,8 +178,9 @@ uint32_t pipc_be_memory_group(const struct pipc_be_memory *memory);
  * errors: NO_MEMORY, LIMIT, ACCESS, SYSTEM */
 int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **address);
 
-/* Ends a mapping that pipc_be_memory_map gave. Never fails. */
-void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address);
+/* Ends a mapping that pipc_be_memory_map gave. other: one of this opening that stays, if there is one, else NULL.
+ * Given one, the object may be at another address afterwards: ask pipc_be_memory_object anew. Never fails. */
+void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address, void *other);
 
 /* Live openings, this one included: see M5 in the manual. errors: SYSTEM */
 int pipc_be_memory_attachments(struct pipc_be_memory *memory, uint64_t *count);

@@ -110,7 +110,7 @@ static int check_asked(const struct pipc_channel *channel, const char *name, con
 static void discard(struct pipc_channel *channel, bool built)
 {
     if (channel->data)
-        pipc_be_memory_unmap(channel->memory, channel->data);
+        pipc_be_memory_unmap(channel->memory, channel->data, NULL);
     if (channel->memory) {
         if (built)
             pipc_be_memory_abandon(channel->memory);

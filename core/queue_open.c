@@ -113,7 +113,7 @@ static void discard(struct pipc_queue *queue, bool built)
     if (queue->kernel)
         pipc_be_queue_close(queue->kernel);
     if (queue->data)
-        pipc_be_memory_unmap(queue->memory, queue->data);
+        pipc_be_memory_unmap(queue->memory, queue->data, NULL);
     if (queue->memory) {
         if (built)
             pipc_be_memory_abandon(queue->memory);

@@ -14,7 +14,7 @@ static int doom_and_finish(uint32_t kind, const char *name, uint64_t control, vo
     if (wake && pipc_be_memory_size(memory) >= control &&
         pipc_be_memory_map(memory, PIPC_READ | PIPC_WRITE, &data) == 0) {
         wake(data);
-        pipc_be_memory_unmap(memory, data);
+        pipc_be_memory_unmap(memory, data, NULL);
     }
     PIPC_POINT("remove: woken, name not freed");
     pipc_be_memory_finish(memory);

@@ -15,8 +15,7 @@ struct mapping {
 };
 
 struct pipc_shm {
-    struct pipc_be_memory *memory;
-    struct pipc_object *object;
+    struct pipc_be_memory *memory; /* where its object lies may change while the mutex is free */
     uint64_t size;
     uint32_t rights;
     struct mapping *mappings;
@@ -56,11 +55,20 @@ static int leave(struct pipc_call *call, int result)
     return pipc_call_leave(call, result);
 }
 
-static int check(const struct pipc_shm *shm)
+/* Begins a call on a handle. After 0 leave() must follow. */
+static int begin(struct pipc_call *call, const char *function, const struct pipc_shm *shm)
 {
+    pipc_calling(function, NULL);
     if (!shm)
         return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
-    if (!pipc_object_is_ready(shm->object))
+    enter(call);
+    pipc_calling(function, pipc_be_memory_object(shm->memory)->name);
+    return 0;
+}
+
+static int check_ready(const struct pipc_shm *shm)
+{
+    if (!pipc_object_is_ready(pipc_be_memory_object(shm->memory)))
         return pipc_fail(PIPC_E_REMOVED, "the memory was removed; unmap and close the handle");
     return 0;
 }
@@ -88,7 +96,7 @@ static int touch(struct pipc_shm *shm)
         return error;
     for (uint64_t at = 0; at < shm->size; at += pipc_page())
         ((volatile unsigned char *)address)[at] = 0;
-    pipc_be_memory_unmap(shm->memory, address);
+    pipc_be_memory_unmap(shm->memory, address, NULL);
     return 0;
 }
 
@@ -113,7 +121,6 @@ static int open_object(struct pipc_shm *shm, const char *name, uint32_t flags, c
         return error == PIPC_E_NOT_FOUND && (flags & PIPC_CREATE)
                    ? pipc_fail(PIPC_E_INVALID, "\"%s\" does not exist, and new memory needs a size", name)
                    : error;
-    shm->object = pipc_be_memory_object(shm->memory);
     shm->size = pipc_be_memory_size(shm->memory); /* not the header's: a peer may have changed that by now */
     if (is_new) {
         error = flags & PIPC_PREFAULT ? touch(shm) : 0;
@@ -121,11 +128,12 @@ static int open_object(struct pipc_shm *shm, const char *name, uint32_t flags, c
             pipc_be_memory_abandon(shm->memory);
         return error ? error : pipc_be_memory_publish(shm->memory);
     }
-    error = pipc_namespace_check(shm->object, flags);
+    const struct pipc_object *object = pipc_be_memory_object(shm->memory);
+    error = pipc_namespace_check(object, flags);
     if (!error)
         error = pipc_option_check(name, "size", asked->size, shm->size);
     if (!error)
-        error = pipc_option_check(name, "mode", asked->mode, shm->object->mode);
+        error = pipc_option_check(name, "mode", asked->mode, object->mode);
     if (error)
         pipc_be_memory_close(shm->memory);
     return error;
@@ -186,11 +194,13 @@ static int advise(const struct pipc_shm *shm, struct mapping *mapping, uint32_t 
     return error;
 }
 
+/* `mapping` is not in the list. */
 static void unmap(struct pipc_shm *shm, const struct mapping *mapping)
 {
+    void *other = shm->mappings ? shm->mappings->address : NULL;
     if (mapping->locked)
         pipc_unlock_pages((char *)mapping->address - pipc_page(), (size_t)shm->size + pipc_page());
-    pipc_be_memory_unmap(shm->memory, mapping->address);
+    pipc_be_memory_unmap(shm->memory, mapping->address, other);
 }
 
 /* ---- closing and removing ---- */
@@ -240,32 +250,36 @@ static int map(struct pipc_shm *shm, uint32_t flags, void **address)
     return 0;
 }
 
-int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
+static int check_rights(const struct pipc_shm *shm, uint32_t flags)
 {
-    struct pipc_call call;
-    pipc_calling(__func__, shm ? shm->object->name : NULL);
-    if (!address)
-        return pipc_fail(PIPC_E_INVALID, "the address is NULL");
-    *address = NULL;
-    int error = check(shm);
-    if (error)
-        return error;
     if ((flags & ~(PIPC_READ | PIPC_WRITE | PIPC_PREFAULT | PIPC_LOCK | PIPC_HUGE)) || !(flags & PIPC_READ))
         return pipc_fail(PIPC_E_INVALID, "flags 0x%x do not make a mapping; PIPC_READ is the least", flags);
     if (flags & (PIPC_READ | PIPC_WRITE) & ~shm->rights)
         return pipc_fail(PIPC_E_ACCESS, "the memory was opened without the right to %s",
                          flags & PIPC_WRITE & ~shm->rights ? "write" : "read");
-    enter(&call);
-    return leave(&call, map(shm, flags, address));
+    return 0;
+}
+
+int pipc_shm_map(pipc_shm *shm, uint32_t flags, void **address)
+{
+    struct pipc_call call;
+    if (address)
+        *address = NULL;
+    int error = begin(&call, __func__, shm);
+    if (error)
+        return error;
+    error = address ? check_ready(shm) : pipc_fail(PIPC_E_INVALID, "the address is NULL");
+    if (!error)
+        error = check_rights(shm, flags);
+    return leave(&call, error ? error : map(shm, flags, address));
 }
 
 int pipc_shm_unmap(pipc_shm *shm, void *address)
 {
     struct pipc_call call;
-    pipc_calling(__func__, shm ? shm->object->name : NULL);
-    if (!shm)
-        return pipc_fail(PIPC_E_INVALID, "the memory handle is NULL");
-    enter(&call);
+    int error = begin(&call, __func__, shm);
+    if (error)
+        return error;
     struct mapping **link = &shm->mappings;
     while (*link && (*link)->address != address)
         link = &(*link)->next;
@@ -282,33 +296,35 @@ int pipc_shm_unmap(pipc_shm *shm, void *address)
 
 int pipc_shm_size(pipc_shm *shm, uint64_t *size)
 {
-    pipc_calling(__func__, shm ? shm->object->name : NULL);
-    if (!size)
-        return pipc_fail(PIPC_E_INVALID, "the size is NULL");
-    int error = check(shm);
+    struct pipc_call call;
+    int error = begin(&call, __func__, shm);
+    if (error)
+        return error;
+    error = size ? check_ready(shm) : pipc_fail(PIPC_E_INVALID, "the size is NULL");
     if (!error)
         *size = shm->size;
-    return error;
+    return leave(&call, error);
+}
+
+static int tell(const struct pipc_shm *shm, pipc_shm_info *info)
+{
+    const struct pipc_object *object = pipc_be_memory_object(shm->memory);
+    memset(info, 0, sizeof *info);
+    info->size = shm->size;
+    info->created = object->created;
+    info->creator = object->creator;
+    info->owner = pipc_be_memory_owner(shm->memory);
+    info->mode = object->mode;
+    info->backend = pipc_be_name;
+    return pipc_be_memory_attachments(shm->memory, &info->attachments);
 }
 
 int pipc_shm_statistics(pipc_shm *shm, pipc_shm_info *info)
 {
     struct pipc_call call;
-    pipc_calling(__func__, shm ? shm->object->name : NULL);
-    if (!info)
-        return pipc_fail(PIPC_E_INVALID, "the info is NULL");
-    int error = check(shm);
+    int error = begin(&call, __func__, shm);
     if (error)
         return error;
-    memset(info, 0, sizeof *info);
-    enter(&call);
-    error = pipc_be_memory_attachments(shm->memory, &info->attachments);
-    leave(&call, error);
-    info->size = shm->size;
-    info->created = shm->object->created;
-    info->creator = shm->object->creator;
-    info->owner = pipc_be_memory_owner(shm->memory);
-    info->mode = shm->object->mode;
-    info->backend = pipc_be_name;
-    return error;
+    error = info ? check_ready(shm) : pipc_fail(PIPC_E_INVALID, "the info is NULL");
+    return leave(&call, error ? error : tell(shm, info));
 }

@@ -137,6 +137,35 @@ static void mapping_does_not_count_beside_its_handle(void)
     CHECK_OK(pipc_shm_remove(name));
 }
 
+/* Whichever of two mappings goes first, of whatever rights, the one that stays counts once with its handle, keeps
+ * its bytes, and so does what is mapped after it. */
+static void of_two_mappings_the_one_that_stays_counts_once(void)
+{
+    const char *name = test_name("two");
+    pipc_shm *shm = create(name);
+    for (unsigned turn = 0; turn < 8; turn++) {
+        unsigned stays = turn & 1;
+        uint32_t rights[2] = {turn & 2 ? PIPC_READ : PIPC_READ | PIPC_WRITE,
+                              turn & 4 ? PIPC_READ : PIPC_READ | PIPC_WRITE};
+        unsigned char *mappings[2], *writer;
+        for (unsigned i = 0; i < 2; i++)
+            REQUIRE_OK(pipc_shm_map(shm, rights[i], (void **)&mappings[i]));
+        CHECK(attachments(shm) >= 1);
+        CHECK_OK(pipc_shm_unmap(shm, mappings[!stays]));
+        CHECK_EQUAL(attachments(shm), 1);
+        REQUIRE_OK(pipc_shm_map(shm, PIPC_READ | PIPC_WRITE, (void **)&writer));
+        writer[100] = (unsigned char)(turn + 1);
+        CHECK_EQUAL(mappings[stays][100], turn + 1);
+        CHECK_OK(pipc_shm_unmap(shm, mappings[stays]));
+        writer[101] = (unsigned char)(turn + 2);
+        CHECK_EQUAL(attachments(shm), 1);
+        CHECK_OK(pipc_shm_unmap(shm, writer));
+        CHECK_EQUAL(attachments(shm), 1);
+    }
+    CHECK_OK(pipc_shm_close(shm));
+    CHECK_OK(pipc_shm_remove(name));
+}
+
 static int close_inherited(void *argument)
 {
     CHECK(attachments(argument) >= 1);
@@ -204,6 +233,7 @@ static const struct test tests[] = {
     {"M5", "every_process_that_has_it_open_counts_once", every_process_that_has_it_open_counts_once, 0},
     {"M5", "the_killed_count_no_longer_at_once", the_killed_count_no_longer_at_once, 0},
     {"M5", "mapping_does_not_count_beside_its_handle", mapping_does_not_count_beside_its_handle, 0},
+    {"M5", "of_two_mappings_the_one_that_stays_counts_once", of_two_mappings_the_one_that_stays_counts_once, 0},
     {"M5", "with_forked_handles_the_count_is_at_least_one", with_forked_handles_the_count_is_at_least_one, 0},
     {"M5", "several_handles_of_one_process_are_at_least_one", several_handles_of_one_process_are_at_least_one, 0},
     {"M5", "the_count_stays_sane_while_others_come_and_die", the_count_stays_sane_while_others_come_and_die, 0},

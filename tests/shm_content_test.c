@@ -170,6 +170,25 @@ static void a_write_to_a_read_only_mapping_faults(void)
     finish(both, name);
 }
 
+/* Whatever the mappings before it were, and in whatever order they ended. */
+static void a_later_read_only_mapping_faults_too(void)
+{
+    const char *name = test_name("later");
+    pipc_shm *shm = create(name, 5000);
+    for (unsigned turn = 0; turn < 8; turn++) {
+        unsigned first = turn / 4;
+        unsigned char *mappings[2];
+        for (unsigned i = 0; i < 2; i++)
+            mappings[i] = map(shm, turn & (1u << i) ? PIPC_READ : READ_WRITE);
+        for (unsigned i = 0; i < 2; i++)
+            CHECK_OK(pipc_shm_unmap(shm, mappings[i ^ first]));
+        mappings[0] = map(shm, PIPC_READ);
+        CHECK_EQUAL(touched((struct touch){.shm = shm, .address = mappings[0]}), KILLED_BY_FAULT);
+        CHECK_OK(pipc_shm_unmap(shm, mappings[0]));
+    }
+    finish(shm, name);
+}
+
 static void a_read_only_handle_cannot_be_mapped_writable(void)
 {
     const char *name = test_name("reader");
@@ -366,6 +385,7 @@ static const struct test tests[] = {
     {"M3", "processes_see_each_others_bytes", processes_see_each_others_bytes, 0},
     {"M3", "a_handle_works_in_a_forked_child", a_handle_works_in_a_forked_child, 0},
     {"M3", "a_write_to_a_read_only_mapping_faults", a_write_to_a_read_only_mapping_faults, 0},
+    {"M3", "a_later_read_only_mapping_faults_too", a_later_read_only_mapping_faults_too, 0},
     {"M3", "a_read_only_handle_cannot_be_mapped_writable", a_read_only_handle_cannot_be_mapped_writable, 0},
     {"M3", "several_mappings_show_the_same_memory", several_mappings_show_the_same_memory, 0},
     {"M3", "unmap_takes_only_what_this_handle_mapped", unmap_takes_only_what_this_handle_mapped, 0},

@@ -208,8 +208,9 @@ int pipc_be_memory_map(struct pipc_be_memory *memory, uint32_t access, void **ad
     return pipc_fail(PIPC_E_NO_MEMORY, "mmap() of %" PRIu64 " bytes: %s", memory->thing->size, strerror(errno));
 }
 
-void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address)
+void pipc_be_memory_unmap(struct pipc_be_memory *memory, void *address, void *other)
 {
+    (void)other;
     munmap(address, memory->thing->size);
 }
 
