@@ -230,7 +230,8 @@ static void judge_taken(struct step_stage *stage)
 {
     if (tokens() > 1 || (stage->whole && tokens() != 0))
         step_bad(stage, &stage->figures.duplicated, "%u tokens are left", tokens());
-    expect(stage, "a try", pipc_semaphore_wait(&things->semaphore, PIPC_NOWAIT), tokens() ? 0 : PIPC_E_TIMEOUT);
+    int expected = tokens() ? 0 : PIPC_E_TIMEOUT; /* asked before the try */
+    expect(stage, "a try", pipc_semaphore_wait(&things->semaphore, PIPC_NOWAIT), expected);
     expect(stage, "a post", pipc_semaphore_post(&things->semaphore, 3), 0);
     expect(stage, "a wait", pipc_semaphore_wait(&things->semaphore, PIPC_SECONDS(20)), 0);
     if (tokens() != 2)
