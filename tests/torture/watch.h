@@ -13,7 +13,7 @@
  * times as the watcher's own naps were. */
 #define WATCH_LATE PIPC_MS(100)
 
-enum { WATCH_LATE_ONE_IN = 100, WATCH_LATE_LEAST = 1000 };
+enum { WATCH_LATE_ONE_IN = 500, WATCH_LATE_LEAST = 1000 };
 
 struct watch {
     const char *rig; /* its name among the figures */
