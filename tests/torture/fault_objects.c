@@ -169,10 +169,10 @@ static int call_reap(struct scene *scene)
 
 /* ---- Afterwards ---- */
 
-/* Success must have shown all, if nothing failed or if it was for lack of descriptors. */
+/* Success must have shown all, if nothing failed, or for lack of descriptors, or if it was the list that failed. */
 static void check_shown(struct scene *scene, int answer, unsigned garbage, unsigned reaped)
 {
-    bool must_show_all = scene->error == 0 || scene->error == EMFILE || scene->error == ENFILE;
+    bool must_show_all = scene->error == 0 || scene->error == EMFILE || scene->error == ENFILE || scene->unread;
     if (shown.wrong && !scene->lied)
         scene_blame(scene, "what is whole, or is being built, is taken for garbage");
     if (!answer && must_show_all && (shown.whole != WHOLE || shown.building != 1))

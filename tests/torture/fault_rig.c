@@ -124,6 +124,7 @@ static void verify(struct trial *trial)
     scene->lied = trial->fault.lied;
     scene->maps = trial->fault.left_maps;
     scene->error = trial->fault.failed ? trial->fault.error : 0;
+    scene->unread = scene->error && scene->error != ENOENT && strcmp(trial->fault.call->name, "getdents64") == 0;
     if (trial->answer && !scene->play->prepare && probe_remove_everything(say_nothing) > trial->fault.left_objects)
         scene_blame(scene, "an object of the kernel leaked when it failed");
     scene->play->verify(scene, trial->answer);

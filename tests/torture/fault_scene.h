@@ -29,6 +29,7 @@ struct scene {
     int64_t took;
     unsigned maps;     /* that the kernel refused to take back: this process is attached to so many still */
     int error;         /* the errno that the kernel calls failed with; 0: none failed */
+    bool unread;       /* a folder could not be read on (ENOENT, though, means its end to the C library) */
     bool lied;         /* the kernel said "nothing there" where there was something */
     char problem[400]; /* the first thing that was not as it must be */
 };
