@@ -87,6 +87,7 @@ typedef int test_body(void *argument); /* its answer is the exit status, 0 to 10
 #define TEST_FAILED_CHILD 101 /* exit status of a child in which a REQUIRE failed */
 
 pid_t test_fork(test_body *body, void *argument);
+unsigned test_patience(void); /* how many times longer than planned things may take here: PIPC_TEST_PATIENCE, or 1 */
 int test_wait(pid_t child, int64_t timeout); /* exit status; 128 + signal; -1 after the timeout: killed, and noted as
                                                 a failure */
 void test_kill(pid_t child);                 /* kill -9, and reaps it */

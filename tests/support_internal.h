@@ -6,9 +6,6 @@
 
 int test_run_here(test_body *body, void *argument);
 
-/* How many times longer than planned things may take here: PIPC_TEST_PATIENCE, 1 if it is not set. */
-unsigned test_patience(void);
-
 /* Moves this process into an IPC namespace of its own. NULL, or what failed. */
 const char *test_unshare_ipc(uint64_t shm_bytes);
 
