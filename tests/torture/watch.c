@@ -14,7 +14,6 @@ enum { MOST_CRASHES = 5 };
 static struct board {
     _Atomic uint64_t next; /* trial */
     struct rig_part part;
-    int64_t patience;      /* who takes longer is late */
     _Atomic uint64_t slow; /* calls that ended, but too late */
     _Atomic uint64_t calls, late;
     char latest[240]; /* what the slowest did */
@@ -41,7 +40,7 @@ void watch_call_ends(void)
 {
     int64_t took = test_now() - began;
     atomic_fetch_add(&board->calls, 1);
-    atomic_fetch_add(&board->late, took > board->patience);
+    atomic_fetch_add(&board->late, took > WATCH_LATE);
     if (took > atomic_load(&board->worst)) {
         atomic_store(&board->worst, took);
         memcpy(board->latest, board->doing, sizeof board->latest);
@@ -85,7 +84,7 @@ static void nap(void)
     int64_t before = test_now();
     test_sleep(PIPC_MS(5));
     naps++;
-    late_naps += test_now() - before > board->patience;
+    late_naps += test_now() - before > WATCH_LATE;
 }
 
 /* Waits for the child's end. True: by itself. */
@@ -117,10 +116,11 @@ static void judge_late(const struct watch *watch)
 {
     char sentence[400];
     uint64_t calls = atomic_load(&board->calls), late = atomic_load(&board->late);
-    uint64_t most = calls / WATCH_LATE_ONE_IN + WATCH_LATE_SOME + (naps ? calls * late_naps / naps : 0);
-    snprintf(sentence, sizeof sentence, "%s: %llu of %llu calls took more than %.0f ms, the slowest %.3f ms: %s",
-             watch->rig, (unsigned long long)late, (unsigned long long)calls, (double)board->patience / 1e6,
-             (double)atomic_load(&board->worst) / 1e6, board->latest);
+    uint64_t most =
+        calls * test_patience() / WATCH_LATE_ONE_IN + WATCH_LATE_SOME + (naps ? calls * late_naps / naps : 0);
+    snprintf(sentence, sizeof sentence, "%s: %llu of %llu calls took more than 100 ms, the slowest %.3f ms: %s",
+             watch->rig, (unsigned long long)late, (unsigned long long)calls, (double)atomic_load(&board->worst) / 1e6,
+             board->latest);
     printf("LATE|%s; %llu of the watcher's %llu naps\n", sentence, (unsigned long long)late_naps,
            (unsigned long long)naps);
     test_check(calls < WATCH_LATE_LEAST || late <= most, false, __FILE__, __LINE__, sentence);
@@ -132,7 +132,6 @@ void watch_trials(const struct watch *watch)
     int crashes = 0;
     board = test_shared(sizeof *board);
     naps = late_naps = 0;
-    board->patience = WATCH_LATE * test_patience();
     board->part = rig_part(watch->trials);
     atomic_store(&board->next, board->part.first);
     while (!follow(test_fork(serve, (void *)watch), &figures) && ++crashes < MOST_CRASHES)
